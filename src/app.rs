@@ -1,0 +1,1 @@
+//! The wiring: the only module that names concrete back ends.

@@ -1,0 +1,1 @@
+//! Flags and environment into checked types; nothing else reads the environment.

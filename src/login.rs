@@ -1,0 +1,1 @@
+//! Authentication of the End-User, one file per method.

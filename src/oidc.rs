@@ -1,0 +1,18 @@
+//! The pure core: the vocabulary of OAuth 2.0 and OpenID Connect and the rules of their specifications.
+//!
+//! Nothing here does I/O, is async, or reads a clock: functions take values and return values. Names are the
+//! specifications' own.
+
+pub mod access;
+pub mod authentication;
+pub mod authorization_request;
+pub mod client;
+pub mod end_user;
+pub mod error;
+pub mod grant_type;
+pub mod identifier;
+pub mod issuer;
+pub mod opaque_token;
+pub mod parameters;
+pub mod password;
+pub mod scope;

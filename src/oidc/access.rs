@@ -1,0 +1,29 @@
+//! Who may sign in to a client.
+
+use serde::{Deserialize, Serialize};
+
+use super::end_user::EndUser;
+
+/// Both lists empty: everyone. Otherwise a person must be named, or be in a group that is named. Checked at sign-in, at
+/// silent sign-in and at every refresh.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Access {
+    /// Names of groups.
+    pub allowed_groups: Vec<String>,
+    /// Usernames.
+    pub allowed_users: Vec<String>,
+}
+
+impl Access {
+    /// Whether `user` may sign in.
+    pub fn allows(&self, user: &EndUser) -> bool {
+        if self.allowed_groups.is_empty() && self.allowed_users.is_empty() {
+            return true;
+        }
+        self.allowed_users.contains(&user.username)
+            || user
+                .groups
+                .iter()
+                .any(|group| self.allowed_groups.contains(group))
+    }
+}

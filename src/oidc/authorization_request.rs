@@ -1,0 +1,52 @@
+//! The authorization request (RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2.1).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::identifier::{ClientId, ResourceUid};
+use super::scope::ScopeSet;
+
+/// A valid request: it exists only after every check has passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    /// The client that asks.
+    pub client_uid: ResourceUid,
+    /// `client_id`.
+    pub client_id: ClientId,
+    /// `redirect_uri`, exactly as received (it may differ from the registered one in a loopback port).
+    pub redirect_uri: String,
+    /// What was asked for and the client may ask for.
+    pub scope: ScopeSet,
+    /// Returned byte for byte.
+    pub state: Option<String>,
+    /// Returned unchanged in the ID token.
+    pub nonce: Option<String>,
+    /// `code_challenge` (RFC 7636), method S256.
+    pub code_challenge: Option<String>,
+    /// `prompt`.
+    pub prompt: Prompt,
+    /// `max_age` of the request, else the client's `default_max_age`.
+    pub max_age: Option<Duration>,
+    /// Whether `auth_time` was asked for, by `max_age` or by the registration.
+    pub auth_time_requested: bool,
+    /// `login_hint`: fills the username field.
+    pub login_hint: Option<String>,
+}
+
+/// The values of `prompt` (OpenID Connect Core section 3.1.2.1), which may be combined except for `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a set of four independent values of the specification"
+)]
+pub struct Prompt {
+    /// Show nothing.
+    pub none: bool,
+    /// Authenticate again.
+    pub login: bool,
+    /// Ask for consent again.
+    pub consent: bool,
+    /// Let the person choose another account.
+    pub select_account: bool,
+}

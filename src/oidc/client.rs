@@ -1,0 +1,116 @@
+//! Registered client metadata under the names of RFC 7591: the one type that controller, store and provider share.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::access::Access;
+use super::grant_type::GrantType;
+use super::identifier::{ClientId, ResourceUid};
+use super::scope::ScopeSet;
+
+/// A registered client. Values are valid by construction of whoever registers it (the controller, which applies
+/// [`super::redirect_uri::RedirectUri::parse`] and the other rules before it builds one).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// The resource behind the registration. A client made again under the same name has another uid and is another
+    /// client: codes and tokens are bound to this, not to the name.
+    pub uid: ResourceUid,
+    /// `client_id`.
+    pub client_id: ClientId,
+    /// `client_name`, shown at sign-in and consent.
+    pub client_name: String,
+    /// One sentence about the app for the consent page.
+    pub description: Option<String>,
+    /// `redirect_uris`, byte for byte as registered.
+    pub redirect_uris: Vec<String>,
+    /// Origins whose scripts may call the token and userinfo endpoints (CORS).
+    pub allowed_origins: Vec<String>,
+    /// `grant_types`.
+    pub grant_types: BTreeSet<GrantType>,
+    /// What it may ask for (`scope` of RFC 7591).
+    pub scopes: ScopeSet,
+    /// Each method that is accepted. RFC 7591 has one; apps disagree about which, so we take a set.
+    pub token_endpoint_auth_methods: BTreeSet<ClientAuthenticationMethod>,
+    /// When the person is asked for consent.
+    pub consent: ConsentPolicy,
+    /// `default_max_age` (OpenID Connect Registration section 2).
+    pub default_max_age: Option<Duration>,
+    /// How long what it is given lives.
+    pub lifetimes: TokenLifetimes,
+    /// Who may sign in to it.
+    pub access: Access,
+    /// Refuses sign-in and tokens while true; everything is kept.
+    pub suspended: bool,
+}
+
+impl Client {
+    /// A public client has no credential (RFC 6749 section 2.1).
+    pub fn is_public(&self) -> bool {
+        self.token_endpoint_auth_methods
+            .contains(&ClientAuthenticationMethod::None)
+    }
+}
+
+/// `token_endpoint_auth_method` values (RFC 7591 section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthenticationMethod {
+    /// HTTP Basic (RFC 6749 section 2.3.1).
+    ClientSecretBasic,
+    /// Credentials in the form (RFC 6749 section 2.3.1).
+    ClientSecretPost,
+    /// A public client that only names itself.
+    None,
+}
+
+impl ClientAuthenticationMethod {
+    /// Every method, in the order in which discovery lists them.
+    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+
+    /// The value on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::None => "none",
+        }
+    }
+}
+
+/// When the person is asked for consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub enum ConsentPolicy {
+    /// Once for a set of scopes; asked again when the client wants more.
+    #[default]
+    Remember,
+    /// At every authorization.
+    Always,
+}
+
+/// How long what a client is given lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenLifetimes {
+    /// JWT access tokens; resource servers wait for this expiry, so it is short.
+    pub access_token: Duration,
+    /// ID tokens.
+    pub id_token: Duration,
+    /// A refresh token that is not used for this long dies.
+    pub refresh_token_idle: Duration,
+    /// A family of refresh tokens dies this long after it began.
+    pub refresh_token: Duration,
+}
+
+impl Default for TokenLifetimes {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const DAY: u64 = 24 * 60 * MINUTE;
+        Self {
+            access_token: Duration::from_secs(10 * MINUTE),
+            id_token: Duration::from_secs(60 * MINUTE),
+            refresh_token_idle: Duration::from_secs(14 * DAY),
+            refresh_token: Duration::from_secs(90 * DAY),
+        }
+    }
+}

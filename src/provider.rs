@@ -1,0 +1,66 @@
+//! The use cases: typed request in, typed response out.
+//!
+//! Nothing here knows HTTP or Kubernetes. The browser's half is [`authorize`](self) and its interaction, the apps' half is
+//! the token pipeline and userinfo.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::keyring::Keyring;
+use crate::oidc::issuer::Issuer;
+use crate::oidc::password::PasswordHasher;
+use crate::random::Random;
+use crate::store::Store;
+
+/// What every use case stands on. Cheap to clone.
+#[derive(Clone)]
+pub struct Provider {
+    /// The configured issuer.
+    pub(crate) issuer: Arc<Issuer>,
+    /// Clients, users, sessions, grants.
+    pub(crate) store: Arc<dyn Store>,
+    /// Signatures and sealed browser state.
+    pub(crate) keyring: Arc<Keyring>,
+    /// Password verification.
+    pub(crate) hasher: Arc<dyn PasswordHasher>,
+    /// Time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub(crate) random: Arc<dyn Random>,
+}
+
+/// An authorization code lives this long (rule of ours; RFC 6749 section 4.1.2 allows ten minutes).
+pub const AUTHORIZATION_CODE_LIFETIME: Duration = Duration::from_mins(1);
+/// An authorization request idles out after this long.
+pub const INTERACTION_LIFETIME: Duration = Duration::from_mins(10);
+/// A session that is not used for this long ends.
+pub const SESSION_IDLE: Duration = Duration::from_hours(8);
+/// A session ends after this long, used or not.
+pub const SESSION_LIFETIME: Duration = Duration::from_hours(24);
+
+impl Provider {
+    /// Puts the parts together.
+    pub fn new(
+        issuer: Issuer,
+        store: Arc<dyn Store>,
+        keyring: Arc<Keyring>,
+        hasher: Arc<dyn PasswordHasher>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self {
+            issuer: Arc::new(issuer),
+            store,
+            keyring,
+            hasher,
+            clock,
+            random,
+        }
+    }
+
+    /// The configured issuer.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+}

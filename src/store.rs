@@ -1,0 +1,287 @@
+//! The port behind which everything durable lives: records and atomic, intention-named operations.
+//!
+//! Callers never read, decide and write: each decision that must hold under concurrency is one operation here, so that a
+//! back end makes it atomic in its own way. No open transaction crosses the port. Every operation says in a line `SQL:`
+//! which one statement or short transaction will implement it in PostgreSQL.
+//!
+//! Back ends own time: the clock is injected where one is built, and every operation sees expired records as absent.
+//! An error is never "not found": callers answer 503.
+
+pub mod records;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
+use crate::oidc::opaque_token::TokenHash;
+use crate::oidc::password::PasswordHash;
+use crate::oidc::scope::ScopeSet;
+use records::{
+    AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
+    GrantRecord, InteractionRecord, NewRefreshToken, RefreshTokenRecord, ResourceRef, SessionRecord,
+    UserRecord, UserRegistration,
+};
+
+/// Why an operation was not carried out.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The back end cannot be reached or refuses work; whether the operation took effect is unknown.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A record cannot be read: damaged, or written by a newer version.
+    #[error("failed to read the record `{key}` from the store: {reason}")]
+    Record {
+        /// Which record, without secrets.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// What registering a client came to.
+#[derive(Debug, Clone)]
+pub enum RegisterClient {
+    /// The record as it now stands.
+    Registered(Box<ClientRecord>),
+    /// Another resource holds the `client_id`; nothing was written.
+    ClientIdHeld(ResourceRef),
+    /// Another resource of the namespace holds the Secret's name; nothing was written.
+    SecretNameHeld(ResourceRef),
+}
+
+/// What registering a user came to.
+#[derive(Debug, Clone)]
+pub enum RegisterUser {
+    /// The record as it now stands.
+    Registered(Box<UserRecord>),
+    /// Another resource holds the username; nothing was written.
+    UsernameHeld(ResourceRef),
+    /// Another resource holds the subject; nothing was written.
+    SubjectHeld(ResourceRef),
+    /// The subject belonged to a user who was deleted, and is never given to another (OpenID Connect Core section 8).
+    SubjectRetired,
+}
+
+/// What a sign-in came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignIn {
+    /// Session and interaction are stored; a replaced session is gone.
+    SignedIn,
+    /// The user was disabled or deleted meanwhile; nothing was written.
+    UserRefused,
+}
+
+/// What issuing a code came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IssueCode {
+    /// Code, grant and consent are stored; the interaction is consumed.
+    Issued,
+    /// The interaction was finished before, or expired.
+    InteractionGone,
+    /// The session ended meanwhile.
+    SessionGone,
+    /// The client was deleted, suspended or replaced meanwhile.
+    ClientRefused,
+    /// The user was disabled or deleted meanwhile.
+    UserRefused,
+}
+
+/// What redeeming a code came to.
+#[derive(Debug, Clone)]
+pub enum RedeemCode {
+    /// First redemption: the code is spent and the refresh token, if one was given, is stored.
+    Fresh(Box<Redeemed>),
+    /// Redeemed before. The grant with everything minted from it is revoked, durably, by this very operation.
+    Replayed(GrantId),
+    /// Client, redirect URI or challenge differ; nothing was changed.
+    Mismatch,
+    /// No such code, or expired.
+    Unknown,
+    /// Client, user, session or grant no longer allow it.
+    Refused,
+}
+
+/// What a fresh redemption or rotation gives.
+#[derive(Debug, Clone)]
+pub struct Redeemed {
+    /// The grant.
+    pub grant: GrantRecord,
+    /// The user as registered now.
+    pub user: UserRecord,
+}
+
+/// What rotating a refresh token came to.
+#[derive(Debug, Clone)]
+pub enum RotateRefreshToken {
+    /// The presented token is spent and its one successor is stored.
+    Rotated(Box<Redeemed>),
+    /// Spent before: the grant with the whole family is revoked, durably, by this very operation.
+    Reused(GrantId),
+    /// It belongs to another client; nothing was changed.
+    Mismatch,
+    /// No such token, or expired.
+    Unknown,
+    /// Client, user, session or grant no longer allow it.
+    Refused,
+}
+
+/// The port. See the module documentation; all operations are atomic and durable when they return.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // --- what this store belongs to ---
+
+    /// Remembers the cluster and watched namespaces at first use. `Some` with what is remembered when that differs.
+    async fn bind_cluster(&self, cluster: &ClusterIdentity) -> Result<Option<ClusterIdentity>, StoreError>;
+
+    /// Remembers the keyring's id at first use; gives the id that is remembered.
+    async fn bind_keyring(&self, keyring_id: &str) -> Result<String, StoreError>;
+
+    /// The id of the keyring that this store's hashes were made with, if any.
+    async fn keyring_id(&self) -> Result<Option<String>, StoreError>;
+
+    /// Notes that the first complete list of resources is registered.
+    async fn mark_provisioned(&self) -> Result<(), StoreError>;
+
+    /// Whether a complete list was ever registered. Until then, what needs clients or users answers 503.
+    async fn is_provisioned(&self) -> Result<bool, StoreError>;
+
+    // --- clients ---
+
+    /// Registers a client or replaces its metadata, keyed by its uid. The secret versions of a client that is known stay
+    /// as they are; those given are for one that is not. Ends an absence. A claim that is held by another uid stays.
+    async fn register_client(&self, registration: ClientRegistration) -> Result<RegisterClient, StoreError>;
+
+    /// Notes the digest of what is done for a client, after its status was written.
+    async fn complete_client(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError>;
+
+    /// The client that holds `client_id`, suspended and absent ones included.
+    async fn client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError>;
+
+    /// The client of a resource.
+    async fn client_by_uid(&self, uid: &ResourceUid) -> Result<Option<ClientRecord>, StoreError>;
+
+    /// All clients.
+    async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;
+
+    /// Marks clients whose resource is gone from a complete list: refused from now on, purged by [`Store::sweep`] 24 h
+    /// later unless registered again.
+    async fn mark_clients_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError>;
+
+    /// Removes a client with its claims, grants, codes, refresh tokens and consents.
+    async fn remove_client(&self, uid: &ResourceUid) -> Result<(), StoreError>;
+
+    // --- users ---
+
+    /// Registers a user or replaces what is known of them, keyed by uid. Becoming disabled, or a password from another
+    /// source than before, ends all sessions and grants.
+    async fn register_user(&self, registration: UserRegistration) -> Result<RegisterUser, StoreError>;
+
+    /// Notes the digest of what is done for a user, after its status was written.
+    async fn complete_user(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError>;
+
+    /// Replaces a hash by a stronger one of the same password, if `old` is still the hash.
+    async fn upgrade_password(
+        &self,
+        uid: &ResourceUid,
+        old: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), StoreError>;
+
+    /// The user of a canonical username, disabled and absent ones included.
+    async fn user_by_username(&self, username: &str) -> Result<Option<UserRecord>, StoreError>;
+
+    /// The user of a subject.
+    async fn user_by_subject(&self, subject: &Subject) -> Result<Option<UserRecord>, StoreError>;
+
+    /// The user of a resource.
+    async fn user_by_uid(&self, uid: &ResourceUid) -> Result<Option<UserRecord>, StoreError>;
+
+    /// All users.
+    async fn users(&self) -> Result<Vec<UserRecord>, StoreError>;
+
+    /// As [`Store::mark_clients_absent`]; sessions and grants end at once.
+    async fn mark_users_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError>;
+
+    /// Removes a user with their sessions, grants and consents, and retires the subject for good.
+    async fn remove_user(&self, uid: &ResourceUid) -> Result<(), StoreError>;
+
+    // --- sessions and interactions ---
+
+    /// Stores a new session and the interaction that it continues; the session that it replaces ends, and with it the
+    /// grants that hang on it.
+    async fn sign_in(
+        &self,
+        session: SessionRecord,
+        replaces: Option<TokenHash>,
+        interaction: InteractionRecord,
+    ) -> Result<SignIn, StoreError>;
+
+    /// A live session with its enabled user; notes the use, at most once a minute.
+    async fn session(&self, hash: &TokenHash) -> Result<Option<(SessionRecord, UserRecord)>, StoreError>;
+
+    /// Ends a session and the grants that hang on it.
+    async fn end_session(&self, hash: &TokenHash) -> Result<(), StoreError>;
+
+    /// Stores an interaction of a person who is signed in already.
+    async fn begin_interaction(&self, interaction: InteractionRecord) -> Result<(), StoreError>;
+
+    /// A live interaction.
+    async fn interaction(&self, hash: &TokenHash) -> Result<Option<InteractionRecord>, StoreError>;
+
+    /// Removes an interaction, for instance when the person denies.
+    async fn end_interaction(&self, hash: &TokenHash) -> Result<(), StoreError>;
+
+    /// The scopes that the user has allowed this client before.
+    async fn consented_scopes(
+        &self,
+        user: &ResourceUid,
+        client: &ResourceUid,
+    ) -> Result<ScopeSet, StoreError>;
+
+    // --- grants, codes, tokens ---
+
+    /// Consumes the interaction, if one is given, and stores grant and code, and `remember` as consent. Client, user and
+    /// session are checked in the same transaction.
+    async fn issue_authorization_code(
+        &self,
+        interaction: Option<TokenHash>,
+        grant: GrantRecord,
+        code: AuthorizationCodeRecord,
+        remember: Option<ScopeSet>,
+    ) -> Result<IssueCode, StoreError>;
+
+    /// Redeems a code exactly once. The binding is compared before the state is looked at, and a mismatch neither consumes
+    /// nor revokes. Spent codes are kept until their grant's end, or a replay could not be told from nonsense.
+    async fn redeem_authorization_code(
+        &self,
+        hash: &TokenHash,
+        binding: &CodeBinding,
+        refresh_token: Option<NewRefreshToken>,
+    ) -> Result<RedeemCode, StoreError>;
+
+    /// A refresh token, spent ones included, with its grant: for checks before the rotation, never instead of it.
+    async fn refresh_token(
+        &self,
+        hash: &TokenHash,
+    ) -> Result<Option<(RefreshTokenRecord, GrantRecord)>, StoreError>;
+
+    /// Spends a refresh token and stores its one successor. A token whose grant hangs on a session counts as use of it.
+    async fn rotate_refresh_token(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        successor: NewRefreshToken,
+    ) -> Result<RotateRefreshToken, StoreError>;
+
+    /// A grant that is neither revoked nor expired, whose client, user and (unless offline) session are live.
+    async fn live_grant(&self, id: &GrantId) -> Result<Option<Redeemed>, StoreError>;
+
+    /// Revokes a grant: every code and token that hangs on it is dead.
+    async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError>;
+
+    // --- upkeep ---
+
+    /// Removes up to `limit` expired records and purges clients and users that have been absent for 24 h; gives how many
+    /// were removed.
+    async fn sweep(&self, limit: usize) -> Result<usize, StoreError>;
+}

@@ -1,0 +1,254 @@
+//! What a store keeps. Back ends write these as versioned JSON documents beside a few key columns.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::oidc::authentication::Authentication;
+use crate::oidc::authorization_request::AuthorizationRequest;
+use crate::oidc::client::Client;
+use crate::oidc::end_user::EndUser;
+use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
+use crate::oidc::opaque_token::TokenHash;
+use crate::oidc::password::PasswordHash;
+use crate::oidc::scope::ScopeSet;
+
+/// Which cluster a store belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterIdentity {
+    /// `metadata.uid` of the namespace `kube-system`.
+    pub uid: ResourceUid,
+    /// The watched namespaces, sorted; empty means all.
+    pub watched_namespaces: Vec<String>,
+}
+
+/// Names a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ResourceRef {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl std::fmt::Display for ResourceRef {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// SHA-256 over everything that decided an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub String);
+
+/// A client as registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRecord {
+    /// The metadata.
+    pub client: Client,
+    /// The resource.
+    pub resource: ResourceRef,
+    /// The name of the Secret that the resource claims in its namespace.
+    pub secret_name: String,
+    /// Live versions of the client secret, the newest last.
+    pub secret_versions: Vec<SecretVersion>,
+    /// Since when the resource is missing; refused while this is set.
+    pub absent_since: Option<Timestamp>,
+    /// What is done, see [`super::Store::complete_client`].
+    pub done: Option<Digest>,
+}
+
+impl ClientRecord {
+    /// Whether the client may take part in anything now.
+    pub fn is_live(&self) -> bool {
+        !self.client.suspended && self.absent_since.is_none()
+    }
+}
+
+/// One version of a client secret. The secret itself is derived from the keyring; only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretVersion {
+    /// `1` for the first, random for later ones.
+    pub id: String,
+    /// The master key that it is derived from.
+    pub master_key_id: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops being accepted.
+    pub retires_at: Option<Timestamp>,
+    /// SHA-256 of the secret.
+    pub hash: TokenHash,
+}
+
+/// A registration of a client.
+#[derive(Debug, Clone)]
+pub struct ClientRegistration {
+    /// The metadata.
+    pub client: Client,
+    /// The resource.
+    pub resource: ResourceRef,
+    /// The claimed name of the Secret.
+    pub secret_name: String,
+    /// The versions to begin with, for a client that the store does not know (or knows without any).
+    pub initial_secret_versions: Vec<SecretVersion>,
+}
+
+/// A user as registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRecord {
+    /// Who they are.
+    pub user: EndUser,
+    /// The resource.
+    pub resource: ResourceRef,
+    /// Their password, if they have one.
+    pub password: Option<PasswordRecord>,
+    /// Since when the resource is missing; refused while this is set.
+    pub absent_since: Option<Timestamp>,
+    /// What is done, see [`super::Store::complete_user`].
+    pub done: Option<Digest>,
+}
+
+impl UserRecord {
+    /// Whether the user may take part in anything now.
+    pub fn is_live(&self) -> bool {
+        !self.user.disabled && self.absent_since.is_none()
+    }
+}
+
+/// A password as kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordRecord {
+    /// The hash.
+    pub hash: PasswordHash,
+    /// What it was made from: changes exactly when the password may have changed, so that nothing is hashed twice.
+    pub source: String,
+}
+
+/// A registration of a user.
+#[derive(Debug, Clone)]
+pub struct UserRegistration {
+    /// Who they are.
+    pub user: EndUser,
+    /// The resource.
+    pub resource: ResourceRef,
+    /// Their password.
+    pub password: Option<PasswordRecord>,
+}
+
+/// A browser in which a person is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// Hash of the cookie's value.
+    pub hash: TokenHash,
+    /// Who.
+    pub user_uid: ResourceUid,
+    /// When and how they signed in.
+    pub authentication: Authentication,
+    /// When it was last used.
+    pub last_used_at: Timestamp,
+    /// It ends when it is not used for this many seconds.
+    pub idle_seconds: u64,
+    /// It ends then, used or not.
+    pub expires_at: Timestamp,
+}
+
+/// A person's way from sign-in to the redirect; see `provider::interaction`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InteractionRecord {
+    /// Hash of the handle.
+    pub hash: TokenHash,
+    /// The session that it belongs to; another browser cannot continue it.
+    pub session: TokenHash,
+    /// Who.
+    pub user_uid: ResourceUid,
+    /// What the app asked for.
+    pub request: AuthorizationRequest,
+    /// When the request arrived; an authentication before this is not fresh.
+    pub started_at: Timestamp,
+    /// Whether the authentication happened in this interaction, which alone satisfies `prompt=login` and `max_age`.
+    pub authenticated_here: bool,
+    /// It ends then.
+    pub expires_at: Timestamp,
+}
+
+/// Who allowed what to which client. Codes and tokens hang on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantRecord {
+    /// Its id, part of the `jti` of access tokens.
+    pub id: GrantId,
+    /// The client.
+    pub client_uid: ResourceUid,
+    /// The client's id.
+    pub client_id: ClientId,
+    /// The user.
+    pub user_uid: ResourceUid,
+    /// The user's `sub`.
+    pub subject: Subject,
+    /// What was allowed.
+    pub scope: ScopeSet,
+    /// The session in which it was allowed; the grant ends with it unless it is `offline`.
+    pub session: TokenHash,
+    /// `offline_access` was allowed.
+    pub offline: bool,
+    /// When and how the person had signed in.
+    pub authentication: Authentication,
+    /// Whether ID tokens carry `auth_time`.
+    pub auth_time_requested: bool,
+    /// `nonce` of the request.
+    pub nonce: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// It ends then at the latest.
+    pub expires_at: Timestamp,
+    /// Revoked: everything that hangs on it is dead.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What a code is bound to (RFC 6749 section 4.1.3, RFC 7636 section 4.6). Compared as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeBinding {
+    /// The client.
+    pub client_uid: ResourceUid,
+    /// The redirect URI, byte for byte.
+    pub redirect_uri: String,
+    /// The S256 challenge; the redeemer computes it from its verifier, `None` without one, so that a verifier without
+    /// a challenge fails like a challenge without a verifier.
+    pub code_challenge: Option<String>,
+}
+
+/// An authorization code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationCodeRecord {
+    /// Hash of the code.
+    pub hash: TokenHash,
+    /// What it hangs on.
+    pub grant_id: GrantId,
+    /// What it is bound to.
+    pub binding: CodeBinding,
+    /// It cannot be redeemed from then on.
+    pub expires_at: Timestamp,
+    /// When it was redeemed.
+    pub redeemed_at: Option<Timestamp>,
+}
+
+/// A refresh token to be stored.
+#[derive(Debug, Clone)]
+pub struct NewRefreshToken {
+    /// Hash of the token.
+    pub hash: TokenHash,
+    /// It dies when not used by then. Back ends cut it to the end of its grant.
+    pub expires_at: Timestamp,
+}
+
+/// A refresh token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshTokenRecord {
+    /// Hash of the token.
+    pub hash: TokenHash,
+    /// What it hangs on.
+    pub grant_id: GrantId,
+    /// It dies when not used by then.
+    pub expires_at: Timestamp,
+    /// When it was rotated away.
+    pub spent_at: Option<Timestamp>,
+}
