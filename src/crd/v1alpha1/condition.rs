@@ -1,0 +1,54 @@
+//! Types and reasons of conditions; the one place that spells them.
+
+/// Sums up the others: the resource does its job.
+pub const READY: &str = "Ready";
+/// The spec is valid and what it claims is free.
+pub const ACCEPTED: &str = "Accepted";
+/// The Secret holds what it should.
+pub const SECRET_READY: &str = "SecretReady";
+/// kstatus: work is going on; present only while true.
+pub const RECONCILING: &str = "Reconciling";
+/// kstatus: somebody has to do something; present only while true.
+pub const STALLED: &str = "Stalled";
+
+/// Values of `reason`.
+pub mod reason {
+    /// Nobody has looked yet.
+    pub const PENDING: &str = "Pending";
+    /// The resource does its job.
+    pub const READY: &str = "Ready";
+    /// The spec is valid.
+    pub const ACCEPTED: &str = "Accepted";
+    /// The Secret was written.
+    pub const SECRET_WRITTEN: &str = "SecretWritten";
+    /// `spec.suspend` is set: everything is in place, sign-in is refused.
+    pub const SUSPENDED: &str = "Suspended";
+    /// `spec.disabled` is set.
+    pub const DISABLED: &str = "Disabled";
+    /// A field is not valid.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// Another resource holds the client id.
+    pub const CLIENT_ID_CONFLICT: &str = "ClientIdConflict";
+    /// Another resource of the namespace holds the Secret's name, or the name is reserved.
+    pub const SECRET_NAME_CONFLICT: &str = "SecretNameConflict";
+    /// A Secret of that name belongs to somebody else.
+    pub const SECRET_CONFLICT: &str = "SecretConflict";
+    /// claviger lacks a right.
+    pub const FORBIDDEN: &str = "Forbidden";
+    /// The namespace is being deleted.
+    pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+    /// A secret version was made with a master key that the keyring does not hold.
+    pub const MASTER_KEY_MISSING: &str = "MasterKeyMissing";
+    /// Another resource holds the username.
+    pub const USERNAME_CONFLICT: &str = "UsernameConflict";
+    /// Another resource holds the subject, or it belonged to somebody who was deleted.
+    pub const SUBJECT_CONFLICT: &str = "SubjectConflict";
+    /// The Secret of a `secretRef` does not exist, or lacks the key.
+    pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// The password breaks a rule.
+    pub const PASSWORD_REFUSED: &str = "PasswordRefused";
+    /// There is no password, so nobody can sign in.
+    pub const NO_PASSWORD: &str = "NoPassword";
+    /// Users live in claviger's own namespace only.
+    pub const WRONG_NAMESPACE: &str = "WrongNamespace";
+}

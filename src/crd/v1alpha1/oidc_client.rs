@@ -1,0 +1,336 @@
+//! `OidcClient`: an app that signs people in.
+
+#![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::duration::DurationText;
+use super::schema;
+
+/// An app that signs people in through claviger. Its credentials appear in a Secret beside it.
+#[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "claviger.dev",
+    version = "v1alpha1",
+    kind = "OidcClient",
+    plural = "oidcclients",
+    namespaced,
+    shortname = "oclient",
+    category = "oidc",
+    status = "OidcClientStatus",
+    derive = "PartialEq",
+    doc = "An app that signs people in through claviger. Its credentials appear in a Secret beside it.",
+    validation = Rule::new("size(self.metadata.name) <= 63")
+        .message("metadata.name must be at most 63 characters long, since it becomes the value of a label"),
+    printcolumn(name = "Client ID", type_ = "string", json_path = ".status.clientId"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secretRef.name"),
+    printcolumn(
+        name = "Redirect URIs",
+        type_ = "string",
+        priority = 1,
+        json_path = ".spec.redirectUris"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[x_kube(validation = Rule::new("!('authorization_code' in self.grantTypes) || (has(self.redirectUris) && size(self.redirectUris) > 0)")
+    .message("redirectUris is required with the grant type authorization_code")
+    .reason(Reason::FieldValueRequired)
+    .field_path(".redirectUris"))]
+#[x_kube(validation = Rule::new("!('refresh_token' in self.grantTypes) || 'authorization_code' in self.grantTypes")
+    .message("grantTypes with refresh_token needs authorization_code too, by which the first refresh token is obtained")
+    .field_path(".grantTypes"))]
+#[x_kube(validation = Rule::new("!('none' in self.tokenEndpointAuthMethods) || size(self.tokenEndpointAuthMethods) == 1")
+    .message("tokenEndpointAuthMethods with none (a public client) cannot have another method beside it")
+    .field_path(".tokenEndpointAuthMethods"))]
+#[serde(rename_all = "camelCase")]
+pub struct OidcClientSpec {
+    /// Shown at sign-in and consent; default: the resource's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::display_name")]
+    pub display_name: Option<String>,
+
+    /// One sentence about the app for the consent page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::description")]
+    pub description: Option<String>,
+
+    /// Where people are sent after signing in. Compared byte for byte; only the port of `http://127.0.0.1` and
+    /// `http://[::1]` is free.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::redirect_uris")]
+    pub redirect_uris: Vec<String>,
+
+    /// Origins whose scripts may call the token and userinfo endpoints (CORS).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::origins")]
+    pub allowed_origins: Vec<String>,
+
+    /// Grant types that the app may use.
+    #[serde(default = "default_grant_types")]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub grant_types: Vec<GrantType>,
+
+    /// What the app may ask for.
+    #[serde(default = "default_scopes")]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub scopes: Vec<Scope>,
+
+    /// How the app authenticates at the token endpoint; any method of the list is accepted. `none` makes it a public
+    /// client without a secret.
+    #[serde(default = "default_token_endpoint_auth_methods")]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub token_endpoint_auth_methods: Vec<TokenEndpointAuthMethod>,
+
+    /// When people are asked for consent.
+    #[serde(default)]
+    pub consent: Consent,
+
+    /// A person whose last sign-in is longer ago signs in again, unless the request says otherwise. Written like 90s,
+    /// 10m, 14d.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<DurationText>,
+
+    /// How long what the app is given lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+
+    /// Who may sign in; default: everyone. Checked at sign-in, at silent sign-in and at every refresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+
+    /// About the Secret with the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretSettings>,
+
+    /// Refuses sign-in and tokens at once; everything is kept.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+fn default_grant_types() -> Vec<GrantType> {
+    vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
+}
+
+fn default_scopes() -> Vec<Scope> {
+    vec![
+        Scope::Openid,
+        Scope::Profile,
+        Scope::Email,
+        Scope::Groups,
+        Scope::OfflineAccess,
+    ]
+}
+
+fn default_token_endpoint_auth_methods() -> Vec<TokenEndpointAuthMethod> {
+    vec![
+        TokenEndpointAuthMethod::ClientSecretBasic,
+        TokenEndpointAuthMethod::ClientSecretPost,
+    ]
+}
+
+/// A grant type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "a doc comment would turn the schema's enum into oneOf"
+)]
+pub enum GrantType {
+    AuthorizationCode,
+    RefreshToken,
+}
+
+/// A scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "a doc comment would turn the schema's enum into oneOf"
+)]
+pub enum Scope {
+    Openid,
+    Profile,
+    Email,
+    Groups,
+    OfflineAccess,
+}
+
+/// A way to authenticate at the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "a doc comment would turn the schema's enum into oneOf"
+)]
+pub enum TokenEndpointAuthMethod {
+    ClientSecretBasic,
+    ClientSecretPost,
+    None,
+}
+
+/// When people are asked for consent: `Remember` asks once for a set of scopes, `Always` at every authorization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "a doc comment would turn the schema's enum into oneOf"
+)]
+pub enum Consent {
+    #[default]
+    Remember,
+    Always,
+}
+
+/// Lifetimes, written like 90s, 10m, 14d.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Tokens {
+    /// Access tokens; default 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<DurationText>,
+
+    /// ID tokens; default 1h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_lifetime: Option<DurationText>,
+
+    /// A refresh token that is not used for this long dies; default 14d.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_idle_lifetime: Option<DurationText>,
+
+    /// Refresh tokens end this long after the sign-in, however often they are used; default 90d.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_lifetime: Option<DurationText>,
+}
+
+/// Who may sign in: whoever is named, or is in a group that is named.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Names of groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::groups")]
+    pub allowed_groups: Vec<String>,
+
+    /// Usernames.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::usernames")]
+    pub allowed_users: Vec<String>,
+}
+
+/// About the Secret with the credentials.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretSettings {
+    /// Its name; default: the resource's name with `-oidc` at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::secret_name")]
+    pub name: Option<String>,
+}
+
+/// What claviger has made of it.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OidcClientStatus {
+    /// The generation that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// The app's `client_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+
+    /// The Secret with the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretReference>,
+
+    /// The redirect URIs in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirect_uris: Vec<EffectiveRedirectUri>,
+
+    /// The versions of the client secret that are accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub secret_versions: Vec<SecretVersionStatus>,
+
+    /// Names the Secret for tools that follow the Service Binding specification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
+
+    /// How it stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// Names a Secret of the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct SecretReference {
+    /// Its name.
+    pub name: String,
+
+    /// Its uid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+/// A redirect URI in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct EffectiveRedirectUri {
+    /// The URI.
+    pub uri: String,
+
+    /// Where it comes from.
+    pub source: String,
+}
+
+/// A version of the client secret. The secret itself is never here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct SecretVersionStatus {
+    /// Names the version.
+    pub id: String,
+
+    /// Names the master key that it is derived from.
+    pub master_key_id: String,
+
+    /// When it was made.
+    pub created_at: Time,
+
+    /// When it stops being accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires_at: Option<Time>,
+}
+
+/// Names the Secret for tools that follow the Service Binding specification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Binding {
+    /// The Secret's name.
+    pub name: String,
+}

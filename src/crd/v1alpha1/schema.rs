@@ -1,0 +1,180 @@
+//! Schemas of fields that need more than the derive says: bounds, sets, and CEL rules on the single item, so that a
+//! refusal names the item.
+//!
+//! The API server counts the worst cost of every rule from these bounds; an unbounded list or string gets the whole CRD
+//! refused.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+/// Control characters, and the marks that turn the direction of text: what a person reads on the consent page must be
+/// what the registrant wrote.
+const NO_CONTROL: &str = r"!self.matches(r'[\p{Cc}\x{202A}-\x{202E}\x{2066}-\x{2069}]')";
+
+fn rule(rule: &str, message: &str) -> Value {
+    json!({"rule": rule, "message": message})
+}
+
+fn text(max_length: u32) -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": max_length,
+        "x-kubernetes-validations": [
+            rule(NO_CONTROL, "must not hold control characters or marks that turn the direction of text"),
+        ],
+    })
+}
+
+fn set(items: &Value, max_items: u32) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": max_items,
+        "items": items,
+        "x-kubernetes-list-type": "set",
+    })
+}
+
+fn schema(value: Value) -> Schema {
+    Schema::try_from(value).unwrap_or_default()
+}
+
+/// A name that people read.
+pub(super) fn display_name(_: &mut SchemaGenerator) -> Schema {
+    schema(text(128))
+}
+
+/// A sentence that people read.
+pub(super) fn description(_: &mut SchemaGenerator) -> Schema {
+    schema(text(512))
+}
+
+/// Names of groups.
+pub(super) fn groups(_: &mut SchemaGenerator) -> Schema {
+    set(&text(128), 256)
+}
+
+/// Usernames in a list.
+pub(super) fn usernames(_: &mut SchemaGenerator) -> Schema {
+    set(&username_value(), 256)
+}
+
+/// One username: lower-case ASCII, so that no two accounts differ in case alone or in a Unicode form.
+pub(super) fn username(_: &mut SchemaGenerator) -> Schema {
+    schema(username_value())
+}
+
+fn username_value() -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 128,
+        "x-kubernetes-validations": [rule(
+            "self.matches('^[a-z0-9][a-z0-9._@+-]*$')",
+            "must be lower-case letters, digits and . _ @ + -, and begin with a letter or digit",
+        )],
+    })
+}
+
+/// `sub`: at most 255 ASCII characters (OpenID Connect Core section 2).
+pub(super) fn subject(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "x-kubernetes-validations": [
+            rule("self.matches('^[!-~]+$')", "must be printable ASCII without spaces"),
+        ],
+    })
+}
+
+/// An address of the usual form.
+pub(super) fn email(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 3,
+        "maxLength": 254,
+        "x-kubernetes-validations": [rule(
+            r"self.matches(r'^[^@\s\p{Cc}]+@[^@\s\p{Cc}]+$')",
+            "must be an address like name@example.org",
+        )],
+    })
+}
+
+/// The name of a Secret.
+pub(super) fn secret_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "x-kubernetes-validations": [rule(
+            r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+            "must be the name of a Secret: lower-case letters, digits, - and .",
+        )],
+    })
+}
+
+/// A key of a Secret.
+pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "x-kubernetes-validations": [rule(
+            "self.matches('^[-._a-zA-Z0-9]+$')",
+            "must be a key of a Secret: letters, digits and - _ .",
+        )],
+    })
+}
+
+/// Redirect URIs. The server checks the same and more; here the refusal comes at once.
+pub(super) fn redirect_uris(_: &mut SchemaGenerator) -> Schema {
+    let item = json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 2048,
+        "x-kubernetes-validations": [
+            rule("self.matches('^[!-~]*$')", "must be printable ASCII without spaces; percent-encode everything else"),
+            rule(r"!self.contains('\\')", "must not hold a backslash"),
+            // RFC 6749 section 3.1.2.
+            rule("!self.contains('#')", "must not have a fragment (#)"),
+            rule("self.matches('^[a-z][a-z0-9+.-]*:.')", "must be absolute, with its scheme in lower case, like https://app.example.org/callback"),
+            rule("!self.matches('^[a-z][a-z0-9+.-]*://[^/?#]*@')", "must not have a user name or password before the host"),
+            rule(
+                r"!self.startsWith('https:') || self.matches(r'^https://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?]|$)')",
+                "must have a host after https://",
+            ),
+            // RFC 8252 section 7.3.
+            rule(
+                r"!self.startsWith('http:') || self.matches(r'^http://(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]{1,5})?([/?]|$)')",
+                "must be https; plain http is for 127.0.0.1, [::1] and localhost only",
+            ),
+            // RFC 8252 section 7.1; refuses javascript:, data: and file: as well.
+            rule(
+                r"self.startsWith('https:') || self.startsWith('http:') || !self.matches('^[a-z][a-z0-9+.-]*:') || self.matches(r'^[a-z][a-z0-9+-]*\.[a-z0-9+.-]*:')",
+                "must be https, or an app's own scheme with a dot in it, like org.example.app:/callback",
+            ),
+        ],
+    });
+    set(&item, 64)
+}
+
+/// Origins as browsers send them (RFC 6454 section 6.2).
+pub(super) fn origins(_: &mut SchemaGenerator) -> Schema {
+    let item = json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 512,
+        "x-kubernetes-validations": [
+            rule(
+                r"self.matches(r'^(https://([a-z0-9._-]+|\[[0-9a-f:.]+\])|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?$')",
+                "must be an origin like https://app.example.org, in lower case, without a path; plain http is for 127.0.0.1, [::1] and localhost only",
+            ),
+            rule(
+                "!(self.startsWith('https:') && self.endsWith(':443')) && !(self.startsWith('http:') && self.endsWith(':80'))",
+                "must not name the default port, since browsers leave it out",
+            ),
+        ],
+    });
+    set(&item, 64)
+}

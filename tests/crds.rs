@@ -1,0 +1,88 @@
+//! The committed CRDs are those that the code makes: `claviger crd`, the files in `crds/` and what the chart installs
+//! never differ. `UPDATE_CRDS=1 cargo test --test crds` (or `make crds`) writes `crds/` again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
+fn committed(crd: &CustomResourceDefinition) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("crds")
+        .join(format!("{}.yaml", crd.spec.names.plural))
+}
+
+fn generated() -> [CustomResourceDefinition; 2] {
+    [claviger::crd::oidc_clients(), claviger::crd::oidc_users()]
+}
+
+#[test]
+fn committed_crds_are_the_generated_ones() {
+    for crd in generated() {
+        let yaml = serde_yaml::to_string(&crd).unwrap();
+        let path = committed(&crd);
+        if std::env::var_os("UPDATE_CRDS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &yaml).unwrap();
+        }
+        let file = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            file == yaml,
+            "{} is not what the code makes; run `make crds`",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn printed_crds_are_the_generated_ones() {
+    use serde::Deserialize;
+
+    let printed: Vec<CustomResourceDefinition> =
+        serde_yaml::Deserializer::from_str(&claviger::crd::yaml().unwrap())
+            .map(|document| CustomResourceDefinition::deserialize(document).unwrap())
+            .collect();
+    assert_eq!(printed, generated());
+}
+
+/// An unbounded list or string would exceed the API server's cost limit for CEL, and makes objects of any size.
+#[test]
+fn every_list_and_string_of_a_spec_is_bounded() {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+        JSONSchemaProps, JSONSchemaPropsOrArray,
+    };
+
+    fn check(schema: &JSONSchemaProps, path: &str) {
+        match schema.type_.as_deref() {
+            Some("string") => assert!(
+                schema.max_length.is_some() || schema.enum_.is_some(),
+                "{path} has no maxLength"
+            ),
+            Some("array") => {
+                assert!(schema.max_items.is_some(), "{path} has no maxItems");
+                let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items else {
+                    panic!("{path} has no items")
+                };
+                check(items, &format!("{path}[]"));
+            }
+            Some("object") => {
+                for (name, property) in schema.properties.iter().flatten() {
+                    check(property, &format!("{path}.{name}"));
+                }
+            }
+            Some("boolean" | "integer") => {}
+            other => panic!("{path} has the type {other:?}"),
+        }
+        assert_eq!(schema.nullable, None, "{path} takes null");
+    }
+    for crd in generated() {
+        let root = crd.spec.versions[0]
+            .schema
+            .as_ref()
+            .unwrap()
+            .open_api_v3_schema
+            .as_ref()
+            .unwrap();
+        check(&root.properties.as_ref().unwrap()["spec"], "spec");
+    }
+}
