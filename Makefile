@@ -1,0 +1,48 @@
+# One verb a line; `make` alone explains them. Everything a target needs it gets by itself, into .cache/ and target/.
+CARGO ?= cargo
+ARGS ?=
+TOOLS := tests/tools
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-full lint fmt crds chart bench deny tools browser-tools
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: tools ## claviger on a Kubernetes API server of its own, with a sample app to sign in to (ARGS=--once: check and end)
+	@$(CARGO) build --quiet --package claviger --package testbed
+	@$(CARGO) run --quiet --package testbed -- run $(ARGS)
+
+test: tools browser-tools ## every test, against a real API server and a real Chromium
+	$(CARGO) test --workspace
+
+test-full: test lint ## the tests, and everything that lint looks at
+
+lint: deny ## formatting, clippy, shell scripts, dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- --deny warnings
+	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(TOOLS)/*.sh; \
+	else echo "shellcheck is not installed: the scripts in $(TOOLS) were not looked at"; fi
+
+fmt: ## format the Rust sources
+	$(CARGO) fmt --all
+
+crds: ## write crds/ and the chart's copies from the Rust types
+	$(CARGO) run --quiet --package claviger -- crd > crds/claviger.dev.yaml
+
+chart: tools ## lint the chart and render it with its defaults
+	$(CARGO) run --quiet --package testbed -- chart
+
+bench: ## start-up time, memory and refreshes per CPU-second of the release build
+	$(CARGO) bench --workspace
+
+deny: ## licences, sources and banned crates of all dependencies
+	"$$($(TOOLS)/cargo-deny.sh)" --workspace check bans licenses sources
+
+tools:
+	@$(TOOLS)/kube.sh
+	@$(TOOLS)/helm.sh >/dev/null
+
+browser-tools:
+	@$(TOOLS)/chromium.sh >/dev/null
+	@$(TOOLS)/node.sh

@@ -1,0 +1,104 @@
+//! Where the servers and programs of the tests are. The scripts in `tests/tools/` install them; each is called here
+//! too, so that a plain `cargo test` works, and does nothing when its part is in place.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("/"))
+        .to_owned()
+}
+
+/// The programs of a control plane.
+pub struct KubeBinaries {
+    /// etcd
+    pub etcd: PathBuf,
+    /// kube-apiserver
+    pub apiserver: PathBuf,
+    /// kube-controller-manager
+    pub controller_manager: PathBuf,
+}
+
+/// The control plane's programs, built first if they are nowhere.
+pub fn kube() -> Result<KubeBinaries> {
+    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
+    once(&INSTALLED, "kube.sh")?;
+    Ok(KubeBinaries {
+        etcd: kube_binary("etcd", "server"),
+        apiserver: kube_binary("kube-apiserver", "kube-apiserver"),
+        controller_manager: kube_binary("kube-controller-manager", "kube-controller-manager"),
+    })
+}
+
+/// Helm 3.
+pub fn helm() -> Result<PathBuf> {
+    helm_or_kubectl("helm")
+}
+
+/// kubectl.
+pub fn kubectl() -> Result<PathBuf> {
+    helm_or_kubectl("kubectl")
+}
+
+/// A Chromium.
+pub fn chromium() -> Result<PathBuf> {
+    static FOUND: OnceLock<Result<String, String>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| script("chromium.sh").map_err(|error| format!("{error:#}")))
+        .clone()
+        .map(PathBuf::from)
+        .map_err(anyhow::Error::msg)
+}
+
+/// Installs the Node packages that drive Chromium, and gives the folder whose `node_modules` holds them.
+pub fn browser_packages() -> Result<PathBuf> {
+    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
+    once(&INSTALLED, "node.sh")?;
+    Ok(root().join("tests/browser"))
+}
+
+fn kube_binary(conventional: &str, built: &str) -> PathBuf {
+    std::env::var_os("KUBEBUILDER_ASSETS")
+        .map(|assets| PathBuf::from(assets).join(conventional))
+        .filter(|path| path.is_file())
+        .unwrap_or_else(|| root().join(".cache/kubetools").join(built))
+}
+
+/// The script prints a folder, or nothing where the PATH has both.
+fn helm_or_kubectl(name: &str) -> Result<PathBuf> {
+    static FOLDER: OnceLock<Result<String, String>> = OnceLock::new();
+    let folder = FOLDER
+        .get_or_init(|| script("helm.sh").map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(anyhow::Error::msg)?;
+    Ok(Path::new(&folder).join(name))
+}
+
+fn once(installed: &OnceLock<Result<(), String>>, name: &str) -> Result<()> {
+    installed
+        .get_or_init(|| script(name).map(drop).map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(anyhow::Error::msg)
+}
+
+/// Runs one of the scripts, lets it speak on standard error, and gives what it printed.
+fn script(name: &str) -> Result<String> {
+    let path = root().join("tests/tools").join(name);
+    let output = Command::new(&path)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("failed to run {}", path.display()))?;
+    anyhow::ensure!(
+        output.status.success(),
+        "tests/tools/{name} failed, its lines above say why"
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
