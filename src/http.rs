@@ -1,14 +1,55 @@
 //! The adapter for browsers and apps: routes, forms, cookies, pages, limits.
+//!
+//! Owns what HTTP is about and nothing of the protocol: use cases live in [`crate::provider`]. Every response passes
+//! [`boundary`], which gives the request its id, logs once and sets the headers that every response has.
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
 
 use crate::provider::Provider;
 
+pub mod boundary;
 pub mod browser;
+pub mod cors;
 pub mod endpoints;
+pub mod fault;
+pub mod form;
+pub mod health;
+pub mod limits;
+pub mod request_id;
+pub mod server;
 
 /// Every route of the public port, under the issuer's path.
 pub fn router(provider: Provider) -> Router {
-    let _ = (browser::routes(), endpoints::routes());
-    Router::new().with_state(provider)
+    let path = provider.issuer().path().to_owned();
+    let pages = browser::routes().layer(from_fn_with_state(
+        browser::server_error as boundary::PanicResponse,
+        boundary::catch_panics,
+    ));
+    let apis = endpoints::routes().layer(from_fn_with_state(
+        endpoints::server_error as boundary::PanicResponse,
+        boundary::catch_panics,
+    ));
+    let issuer_routes = pages.merge(apis);
+    let routes = if path.is_empty() {
+        issuer_routes
+    } else {
+        // A path such as `/:tenant` is legal in an issuer and means itself.
+        Router::new()
+            .without_v07_checks()
+            .nest(&path, issuer_routes)
+            .merge(endpoints::well_known_before(&path))
+    };
+    routes
+        .fallback(not_found)
+        .layer(from_fn(limits::refuse_oversized))
+        .layer(from_fn_with_state(provider.random(), boundary::observe))
+        .with_state(provider)
+}
+
+/// No route; the path is not repeated.
+async fn not_found() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, "not found\n")
 }

@@ -4,15 +4,21 @@
 //! specifications' own.
 
 pub mod access;
+pub mod access_token;
 pub mod authentication;
 pub mod authorization_request;
+pub mod claims;
 pub mod client;
+pub mod client_credentials;
+pub mod discovery;
 pub mod end_user;
 pub mod error;
 pub mod grant_type;
+pub mod id_token;
 pub mod identifier;
 pub mod issuer;
 pub mod opaque_token;
 pub mod parameters;
 pub mod password;
+pub mod pkce;
 pub mod scope;

@@ -3,15 +3,27 @@
 //! Nothing here knows HTTP or Kubernetes. The browser's half is [`authorize`](self) and its interaction, the apps' half is
 //! the token pipeline and userinfo.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::keyring::Keyring;
+use crate::oidc::discovery;
 use crate::oidc::issuer::Issuer;
 use crate::oidc::password::PasswordHasher;
 use crate::random::Random;
 use crate::store::Store;
+
+pub mod answer;
+pub mod audit;
+pub mod fault;
+pub mod token;
+pub mod userinfo;
+
+mod client_authentication;
+mod grant;
 
 /// What every use case stands on. Cheap to clone.
 #[derive(Clone)]
@@ -28,6 +40,16 @@ pub struct Provider {
     pub(crate) clock: Arc<dyn Clock>,
     /// Randomness.
     pub(crate) random: Arc<dyn Random>,
+    /// Set once the store is known to hold every client.
+    pub(crate) provisioned: Arc<OnceLock<()>>,
+    documents: Documents,
+}
+
+/// What never changes while the process runs, made once.
+#[derive(Clone)]
+struct Documents {
+    configuration: Bytes,
+    jwks: Bytes,
 }
 
 /// An authorization code lives this long (rule of ours; RFC 6749 section 4.1.2 allows ten minutes).
@@ -49,6 +71,10 @@ impl Provider {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
+        let documents = Documents {
+            configuration: discovery::document(&issuer).into(),
+            jwks: keyring.jwks().into(),
+        };
         Self {
             issuer: Arc::new(issuer),
             store,
@@ -56,11 +82,37 @@ impl Provider {
             hasher,
             clock,
             random,
+            provisioned: Arc::default(),
+            documents,
         }
     }
 
     /// The configured issuer.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    /// Randomness, for what the adapter itself has to draw.
+    pub fn random(&self) -> Arc<dyn Random> {
+        self.random.clone()
+    }
+
+    /// The discovery document.
+    pub fn configuration_document(&self) -> Bytes {
+        self.documents.configuration.clone()
+    }
+
+    /// The JWK Set.
+    pub fn jwks_document(&self) -> Bytes {
+        self.documents.jwks.clone()
+    }
+
+    /// Whether any client registered `origin` for its scripts.
+    pub async fn origin_is_registered(&self, origin: &str) -> Result<bool, fault::Fault> {
+        self.require_provisioned().await?;
+        self.store
+            .origin_is_registered(origin)
+            .await
+            .map_err(fault::Fault::store("look up an origin"))
     }
 }

@@ -15,12 +15,15 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether everyone may sign in.
+    pub fn is_open(&self) -> bool {
+        self.allowed_groups.is_empty() && self.allowed_users.is_empty()
+    }
+
     /// Whether `user` may sign in.
     pub fn allows(&self, user: &EndUser) -> bool {
-        if self.allowed_groups.is_empty() && self.allowed_users.is_empty() {
-            return true;
-        }
-        self.allowed_users.contains(&user.username)
+        self.is_open()
+            || self.allowed_users.contains(&user.username)
             || user
                 .groups
                 .iter()

@@ -51,6 +51,11 @@ impl Client {
         self.token_endpoint_auth_methods
             .contains(&ClientAuthenticationMethod::None)
     }
+
+    /// Whether scripts of `origin` may read answers to this client (CORS). Compared byte for byte.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed == origin)
+    }
 }
 
 /// `token_endpoint_auth_method` values (RFC 7591 section 2).

@@ -1,0 +1,92 @@
+//! `POST /api/token/v2` (RFC 6749 section 3.2).
+
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::{AUTHORIZATION, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::{failure, json, refusal, single_header};
+use crate::http::cors;
+use crate::http::form::Form;
+use crate::oidc::error::{Error, ErrorCode};
+use crate::oidc::opaque_token::OpaqueToken;
+use crate::provider::Provider;
+use crate::provider::token::{TokenRequest, TokenResponse};
+
+/// The handler.
+pub(super) async fn token(State(provider): State<Provider>, request: Request) -> Response {
+    // RFC 6749 section 2.3.1: credentials, and with them all parameters, never in the request URI, which ends in logs.
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            &Error::new(
+                ErrorCode::InvalidRequest,
+                "parameters belong into the body, not into the query",
+            ),
+        );
+    }
+    let authorization = match single_header(request.headers(), &AUTHORIZATION) {
+        Ok(authorization) => authorization.cloned(),
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
+    };
+    let origin = request.headers().get(ORIGIN).cloned();
+    let Form(parameters) = match Form::from_request(request, &()).await {
+        Ok(form) => form,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let answer = provider
+        .token(TokenRequest {
+            parameters: &parameters,
+            authorization: authorization.as_ref().map(HeaderValue::as_bytes),
+            origin: cors::origin_text(origin.as_ref()),
+        })
+        .await;
+    let mut response = match &answer.result {
+        Ok(tokens) => success(tokens),
+        Err(cause) => failure(cause, status),
+    };
+    // RFC 6749 section 5.2: the challenge answers the scheme that the client used.
+    if response.status() == StatusCode::UNAUTHORIZED && authorization.is_some() {
+        response.headers_mut().insert(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static(r#"Basic realm="claviger", charset="UTF-8""#),
+        );
+    }
+    cors::allow_origin(&mut response, origin.as_ref(), answer.origin_allowed);
+    response
+}
+
+/// RFC 6749 section 5.2.
+fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn success(tokens: &TokenResponse) -> Response {
+    /// RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3. Lives only for the length of this function.
+    #[derive(Serialize)]
+    struct Body<'a> {
+        access_token: &'a str,
+        token_type: &'a str,
+        expires_in: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refresh_token: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id_token: Option<&'a str>,
+        scope: &'a str,
+    }
+    json(
+        StatusCode::OK,
+        &Body {
+            access_token: &tokens.access_token,
+            token_type: "Bearer",
+            expires_in: tokens.expires_in.as_secs(),
+            refresh_token: tokens.refresh_token.as_ref().map(OpaqueToken::expose),
+            id_token: tokens.id_token.as_ref().map(|token| token.as_str()),
+            scope: &tokens.scope,
+        },
+    )
+}

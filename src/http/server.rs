@@ -1,0 +1,162 @@
+//! Serves a router on a TCP listener: HTTP/1.1 with the limits of [`super::limits`], until told to stop.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::limits::HEAD_TIMEOUT;
+
+/// More than every limit of the head, so that [`super::limits`] sees what is too large and names it; beyond it hyper
+/// answers 431 by itself.
+const BUFFER: usize = 64 * 1024;
+/// As [`BUFFER`], for the number of fields.
+const FIELDS: usize = 100;
+/// How long a peer may still send after its answer before the connection is cut.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The times of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// The head of a request must be complete by then; a connection that is idle this long is closed.
+    pub head: Duration,
+    /// After the stop, requests that are being answered have this long.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: HEAD_TIMEOUT,
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Accepts connections until `stop` is cancelled, then lets requests finish and returns.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, timeouts: Timeouts) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = Connection {
+                    peer,
+                    router: router.clone(),
+                    stop: stop.clone(),
+                    head_timeout: timeouts.head,
+                };
+                connections.spawn(connection.serve(stream));
+            }
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                // Out of file descriptors, most likely: going on at once would spin until one is free.
+                tracing::warn!(%error, "failed to accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(timeouts.drain, drained).await.is_err() {
+        tracing::warn!("requests were still being answered at the end of the drain time");
+    }
+    connections.shutdown().await;
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    )
+}
+
+struct Connection {
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+    head_timeout: Duration,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream) {
+        // Responses are small and complete: waiting to fill a packet only adds delay.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "failed to set TCP_NODELAY");
+        }
+        let Self {
+            peer,
+            router,
+            stop,
+            head_timeout,
+        } = self;
+        let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request, peer));
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(head_timeout)
+            .max_buf_size(BUFFER)
+            .max_headers(FIELDS)
+            .serve_connection(TokioIo::new(stream), service);
+
+        let mut stopping = false;
+        let result = loop {
+            tokio::select! {
+                result = poll_fn(|context| connection.poll_without_shutdown(context)) => break result,
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
+        };
+        let parts = connection.into_parts();
+        let slow_head = result.is_err_and(|error| error.is_timeout()) && !parts.read_buf.is_empty();
+        end(parts.io.into_inner(), slow_head).await;
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// Boxed, since hyper gives the stream back (for the 408) only where the future can be moved.
+fn answer(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Answering {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    Box::pin(router.oneshot(request))
+}
+
+/// Closes a connection so that the peer can read the last answer: a socket that is closed with unread input is reset, and
+/// a reset throws away what the peer has not read.
+async fn end(mut stream: TcpStream, slow_head: bool) {
+    let ending = async {
+        if slow_head {
+            const TIMEOUT: &[u8] =
+                b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(TIMEOUT).await?;
+        }
+        stream.shutdown().await?;
+        let mut discarded = [0; 4096];
+        while stream.read(&mut discarded).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // An error here is a peer that is gone already.
+    drop(tokio::time::timeout(LINGER, ending).await);
+}

@@ -1,0 +1,103 @@
+//! Provider metadata (OpenID Connect Discovery section 3, RFC 8414 section 2) and the endpoints' paths.
+//!
+//! It advertises exactly what works: lists come from the types that the endpoints themselves use.
+
+use serde::Serialize;
+
+use super::claims;
+use super::client::ClientAuthenticationMethod;
+use super::grant_type::GrantType;
+use super::issuer::Issuer;
+use super::scope;
+
+/// The authorization endpoint, below the issuer.
+pub const AUTHORIZATION_PATH: &str = "/authorize";
+/// The token endpoint, below the issuer.
+pub const TOKEN_PATH: &str = "/api/token/v2";
+/// The userinfo endpoint, below the issuer.
+pub const USERINFO_PATH: &str = "/api/userinfo";
+/// The JWK Set, below the issuer.
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
+/// OpenID Connect Discovery section 4.
+pub const CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
+/// RFC 8414 section 3.
+pub const AUTHORIZATION_SERVER_PATH: &str = "/.well-known/oauth-authorization-server";
+
+/// The document.
+#[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the members of the specification")]
+struct ProviderMetadata<'a> {
+    issuer: &'a str,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    userinfo_endpoint: String,
+    jwks_uri: String,
+    scopes_supported: &'a [&'a str],
+    response_types_supported: [&'a str; 1],
+    response_modes_supported: [&'a str; 1],
+    grant_types_supported: Vec<&'a str>,
+    subject_types_supported: [&'a str; 1],
+    id_token_signing_alg_values_supported: [&'a str; 1],
+    token_endpoint_auth_methods_supported: Vec<&'a str>,
+    code_challenge_methods_supported: [&'a str; 1],
+    prompt_values_supported: [&'a str; 4],
+    claim_types_supported: [&'a str; 1],
+    claims_supported: &'a [&'a str],
+    claims_parameter_supported: bool,
+    request_parameter_supported: bool,
+    request_uri_parameter_supported: bool,
+    require_request_uri_registration: bool,
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// The document as JSON.
+pub fn document(issuer: &Issuer) -> Vec<u8> {
+    let metadata = ProviderMetadata {
+        issuer: issuer.as_str(),
+        authorization_endpoint: issuer.endpoint(AUTHORIZATION_PATH),
+        token_endpoint: issuer.endpoint(TOKEN_PATH),
+        userinfo_endpoint: issuer.endpoint(USERINFO_PATH),
+        jwks_uri: issuer.endpoint(JWKS_PATH),
+        scopes_supported: &scope::SUPPORTED,
+        response_types_supported: ["code"],
+        response_modes_supported: ["query"],
+        grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: ["RS256"],
+        token_endpoint_auth_methods_supported: ClientAuthenticationMethod::ALL
+            .map(ClientAuthenticationMethod::as_str)
+            .to_vec(),
+        code_challenge_methods_supported: ["S256"],
+        prompt_values_supported: ["none", "login", "consent", "select_account"],
+        claim_types_supported: ["normal"],
+        claims_supported: &claims::SUPPORTED,
+        claims_parameter_supported: false,
+        request_parameter_supported: false,
+        // The default of OpenID Connect Discovery is true, so it must be said.
+        request_uri_parameter_supported: false,
+        require_request_uri_registration: false,
+        authorization_response_iss_parameter_supported: true,
+    };
+    // `Value` first: its `Display` cannot fail, so there is no error that nobody could handle.
+    serde_json::json!(metadata).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_made_of_the_issuer_byte_for_byte() {
+        for text in [
+            "https://id.example.org",
+            "https://id.example.org/tenant",
+            "http://127.0.0.1:8080",
+        ] {
+            let issuer = Issuer::parse(text).unwrap();
+            let document: serde_json::Value = serde_json::from_slice(&document(&issuer)).unwrap();
+            assert_eq!(document["issuer"], text);
+            assert_eq!(document["token_endpoint"], format!("{text}/api/token/v2"));
+            assert_eq!(document["jwks_uri"], format!("{text}/.well-known/jwks.json"));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `grant_type=refresh_token` (RFC 6749 section 6) with rotation (RFC 9700 section 4.14.2).
+
+use crate::clock::later;
+use crate::oidc::client::Client;
+use crate::oidc::error::ErrorCode;
+use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
+use crate::oidc::parameters::Parameters;
+use crate::oidc::scope::ScopeSet;
+use crate::provider::Provider;
+use crate::provider::answer::{Failure, refused, refused_because};
+use crate::provider::audit;
+use crate::provider::fault::Fault;
+use crate::provider::token::{required, single};
+use crate::store::records::NewRefreshToken;
+use crate::store::{Redeemed, RotateRefreshToken};
+
+use super::Authorization;
+
+/// Rotates the token, after whatever would refuse the request without the token's fault.
+pub(in crate::provider) async fn authorize(
+    provider: &Provider,
+    client: &Client,
+    form: &Parameters,
+) -> Result<Authorization, Failure> {
+    let presented = required(form, "refresh_token")?;
+    let presented = OpaqueToken::parse(TokenKind::RefreshToken, presented)
+        .ok_or_else(|| invalid("what was sent does not look like a refresh token of ours"))?;
+    let scope = single(form, "scope")?.map(ScopeSet::parse);
+    refuse_before_spending(provider, client, &presented, scope.as_ref()).await?;
+
+    let successor = OpaqueToken::generate(TokenKind::RefreshToken, &*provider.random);
+    let stored = NewRefreshToken {
+        hash: successor.hash(),
+        expires_at: later(provider.clock.now(), client.lifetimes.refresh_token_idle),
+    };
+    let rotated = provider
+        .store
+        .rotate_refresh_token(&presented.hash(), &client.uid, stored)
+        .await
+        .map_err(Fault::store("rotate a refresh token"))?;
+    match rotated {
+        RotateRefreshToken::Rotated(redeemed) => {
+            let Redeemed { grant, user } = *redeemed;
+            Ok(Authorization {
+                scope: scope.unwrap_or_else(|| grant.scope.clone()),
+                // OpenID Connect Core section 12.2: an ID token after a refresh should have no nonce.
+                nonce: None,
+                grant,
+                user,
+                refresh_token: Some(successor),
+            })
+        }
+        RotateRefreshToken::Reused(grant) => {
+            audit::record(&audit::Event {
+                name: "refresh_token_reused_grant_revoked",
+                client_id: Some(&client.client_id),
+                grant: Some(&grant),
+                ..audit::Event::default()
+            });
+            Err(invalid("the token was used before; its grant is revoked"))
+        }
+        RotateRefreshToken::Mismatch => Err(invalid("the token belongs to another client")),
+        RotateRefreshToken::Unknown => Err(invalid("no such token, or it expired")),
+        RotateRefreshToken::Refused => Err(invalid("client, user, session or grant ended meanwhile")),
+    }
+}
+
+/// A wider scope and a person whom the client no longer admits are refused without spending the token, so that the app
+/// can ask again. Reads only when there is something to check; whether the token is good is for the rotation to say, so
+/// tokens that are unknown, spent or somebody else's pass here.
+async fn refuse_before_spending(
+    provider: &Provider,
+    client: &Client,
+    presented: &OpaqueToken,
+    scope: Option<&ScopeSet>,
+) -> Result<(), Failure> {
+    if scope.is_none() && client.access.is_open() {
+        return Ok(());
+    }
+    let found = provider
+        .store
+        .refresh_token(&presented.hash())
+        .await
+        .map_err(Fault::store("look up a refresh token"))?;
+    let Some((record, grant)) = found else {
+        return Ok(());
+    };
+    if record.spent_at.is_some() || grant.client_uid != client.uid {
+        return Ok(());
+    }
+    // RFC 6749 section 6: nothing that was not granted originally.
+    if scope.is_some_and(|scope| !scope.is_subset(&grant.scope)) {
+        return Err(refused(
+            ErrorCode::InvalidScope,
+            "scope is wider than what was granted",
+        ));
+    }
+    if client.access.is_open() {
+        return Ok(());
+    }
+    let live = provider
+        .store
+        .live_grant(&grant.id)
+        .await
+        .map_err(Fault::store("look up a grant"))?;
+    match live {
+        Some(live) if !client.access.allows(&live.user.user) => {
+            Err(invalid("the client does not admit this person any more"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn invalid(reason: &'static str) -> Failure {
+    refused_because(
+        ErrorCode::InvalidGrant,
+        "the refresh token is not valid for this request",
+        reason,
+    )
+}

@@ -1,0 +1,261 @@
+//! The token endpoint: a fixed pipeline that every grant type goes through.
+//!
+//! Authenticate the client; check that it may use the grant type; let the grant produce an [`Authorization`]; apply access
+//! and scope policy; mint. A grant returns values and cannot skip a step.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::clock::{Timestamp, later};
+use crate::keyring::SigningAlgorithm;
+use crate::oidc::access_token::{self, AccessTokenClaims};
+use crate::oidc::claims;
+use crate::oidc::client::Client;
+use crate::oidc::error::ErrorCode;
+use crate::oidc::grant_type::GrantType;
+use crate::oidc::id_token::{self, IdTokenClaims};
+use crate::oidc::opaque_token::OpaqueToken;
+use crate::oidc::parameters::{Parameters, Repeated};
+use crate::oidc::scope::OPENID;
+use crate::random;
+
+use super::Provider;
+use super::answer::{Answer, Failure, refused, refused_because};
+use super::audit;
+use super::fault::Fault;
+use super::grant::{Authorization, authorization_code, refresh_token};
+
+/// The parameters that the endpoint knows. Others are ignored (RFC 6749 section 3.2).
+const PARAMETERS: [&str; 8] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "scope",
+];
+
+/// A request.
+pub struct TokenRequest<'a> {
+    /// The form.
+    pub parameters: &'a Parameters,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<&'a [u8]>,
+    /// The value of the `Origin` header.
+    pub origin: Option<&'a str>,
+}
+
+/// What is given out. Holds secrets: no `Debug`.
+pub struct TokenResponse {
+    /// A JWT (RFC 9068).
+    pub access_token: Zeroizing<String>,
+    /// How long the access token lives.
+    pub expires_in: Duration,
+    /// The next refresh token, if the client registered that grant type.
+    pub refresh_token: Option<OpaqueToken>,
+    /// With the scope `openid`.
+    pub id_token: Option<Zeroizing<String>>,
+    /// What the access token is good for.
+    pub scope: String,
+}
+
+impl Provider {
+    /// Answers a token request.
+    pub async fn token(&self, request: TokenRequest<'_>) -> Answer<TokenResponse> {
+        let client = match self.identify(&request).await {
+            Ok(client) => client,
+            Err(failure) => {
+                return Answer {
+                    result: Err(failure),
+                    origin_allowed: false,
+                };
+            }
+        };
+        let origin_allowed = request.origin.is_some_and(|origin| client.allows_origin(origin));
+        Answer {
+            result: self.authorize_and_mint(&client, request.parameters).await,
+            origin_allowed,
+        }
+    }
+
+    async fn identify(&self, request: &TokenRequest<'_>) -> Result<Client, Failure> {
+        self.require_provisioned().await?;
+        if let Some(name) = request.parameters.first_repeated(&PARAMETERS) {
+            return Err(repeated(&Repeated(name)));
+        }
+        let record = self
+            .authenticate_client(request.authorization, request.parameters)
+            .await?;
+        Ok(record.client)
+    }
+
+    async fn authorize_and_mint(&self, client: &Client, form: &Parameters) -> Result<TokenResponse, Failure> {
+        let grant_type = requested_grant_type(client, form)?;
+        let authorization = match grant_type {
+            GrantType::AuthorizationCode => authorization_code::authorize(self, client, form).await?,
+            GrantType::RefreshToken => refresh_token::authorize(self, client, form).await?,
+        };
+        let authorization = self.apply_policy(client, authorization).await?;
+        let response = self.mint(client, &authorization)?;
+        audit::record(&audit::Event {
+            name: match grant_type {
+                GrantType::AuthorizationCode => "code_redeemed",
+                GrantType::RefreshToken => "refreshed",
+            },
+            client_id: Some(&client.client_id),
+            subject: Some(&authorization.user.user.subject),
+            grant: Some(&authorization.grant.id),
+        });
+        Ok(TokenResponse {
+            refresh_token: authorization.refresh_token,
+            ..response
+        })
+    }
+
+    /// What may have changed since the person agreed: whom the client admits (checked at every grant, not at sign-in
+    /// alone), and what it may ask for.
+    async fn apply_policy(
+        &self,
+        client: &Client,
+        mut authorization: Authorization,
+    ) -> Result<Authorization, Failure> {
+        if !client.access.allows(&authorization.user.user) {
+            // The grant's operation has stored a refresh token already; nobody may use it.
+            self.store
+                .revoke_grant(&authorization.grant.id)
+                .await
+                .map_err(Fault::store("revoke a grant"))?;
+            audit::record(&audit::Event {
+                name: "access_lost_grant_revoked",
+                client_id: Some(&client.client_id),
+                subject: Some(&authorization.user.user.subject),
+                grant: Some(&authorization.grant.id),
+            });
+            return Err(refused_because(
+                ErrorCode::InvalidGrant,
+                "the person may not use this client",
+                "the client's access rules do not admit this person any more; the grant is revoked",
+            ));
+        }
+        if !authorization.scope.is_subset(&client.scopes) {
+            authorization.scope = authorization.scope.intersection(&client.scopes);
+        }
+        Ok(authorization)
+    }
+
+    fn mint(&self, client: &Client, authorization: &Authorization) -> Result<TokenResponse, Failure> {
+        let now = self.clock.now();
+        let Authorization {
+            grant, user, scope, ..
+        } = authorization;
+        // A token that outlives its grant would be good at resource servers and dead here.
+        let access_expires_at = later(now, client.lifetimes.access_token).min(grant.expires_at);
+        let scope_text = scope.to_string();
+        let unique = URL_SAFE_NO_PAD.encode(random::bytes::<16>(&*self.random));
+        let access_token = self
+            .keyring
+            .sign(
+                SigningAlgorithm::Es256,
+                access_token::TYP,
+                &AccessTokenClaims {
+                    iss: self.issuer.as_str().into(),
+                    sub: user.user.subject.as_str().into(),
+                    aud: self.issuer.as_str().into(),
+                    exp: access_expires_at.as_second(),
+                    iat: now.as_second(),
+                    jti: access_token::jti(&grant.id, &unique).into(),
+                    client_id: client.client_id.as_str().into(),
+                    scope: scope_text.as_str().into(),
+                },
+                now,
+            )
+            .map_err(Fault::keyring("sign an access token"))?;
+        let id_token = if scope.contains(OPENID) {
+            Some(self.mint_id_token(client, authorization, now)?)
+        } else {
+            None
+        };
+        let lifetime = access_expires_at.as_second().saturating_sub(now.as_second());
+        Ok(TokenResponse {
+            access_token: Zeroizing::new(access_token),
+            expires_in: Duration::from_secs(lifetime.try_into().unwrap_or(0)),
+            refresh_token: None,
+            id_token,
+            scope: scope_text,
+        })
+    }
+
+    fn mint_id_token(
+        &self,
+        client: &Client,
+        authorization: &Authorization,
+        now: Timestamp,
+    ) -> Result<Zeroizing<String>, Failure> {
+        let Authorization {
+            grant,
+            user,
+            scope,
+            nonce,
+            ..
+        } = authorization;
+        let claims = IdTokenClaims {
+            iss: self.issuer.as_str(),
+            sub: user.user.subject.as_str(),
+            aud: client.client_id.as_str(),
+            exp: later(now, client.lifetimes.id_token).as_second(),
+            iat: now.as_second(),
+            auth_time: grant
+                .auth_time_requested
+                .then(|| grant.authentication.at.as_second()),
+            nonce: nonce.as_deref(),
+            groups: claims::groups(&user.user, scope),
+        };
+        let token = self
+            .keyring
+            .sign(SigningAlgorithm::Rs256, id_token::TYP, &claims, now)
+            .map_err(Fault::keyring("sign an ID token"))?;
+        Ok(Zeroizing::new(token))
+    }
+}
+
+/// The grant type, if the client may use it.
+fn requested_grant_type(client: &Client, form: &Parameters) -> Result<GrantType, Failure> {
+    let grant_type = GrantType::parse(required(form, "grant_type")?).ok_or_else(|| {
+        refused(
+            ErrorCode::UnsupportedGrantType,
+            "this grant_type is not supported here",
+        )
+    })?;
+    if client.grant_types.contains(&grant_type) {
+        Ok(grant_type)
+    } else {
+        Err(refused(
+            ErrorCode::UnauthorizedClient,
+            "the client did not register this grant_type",
+        ))
+    }
+}
+
+/// A parameter that may come once.
+pub(super) fn single<'a>(form: &'a Parameters, name: &'static str) -> Result<Option<&'a str>, Failure> {
+    form.single(name).map_err(|error| repeated(&error))
+}
+
+/// A parameter that must come once.
+pub(super) fn required<'a>(form: &'a Parameters, name: &'static str) -> Result<&'a str, Failure> {
+    single(form, name)?.ok_or_else(|| {
+        refused(
+            ErrorCode::InvalidRequest,
+            format!("the parameter {name} is missing"),
+        )
+    })
+}
+
+fn repeated(error: &Repeated) -> Failure {
+    refused(ErrorCode::InvalidRequest, error.to_string())
+}
