@@ -7,6 +7,9 @@
 //! Back ends own time: the clock is injected where one is built, and every operation sees expired records as absent.
 //! An error is never "not found": callers answer 503.
 
+mod key_value;
+pub mod memory;
+mod operations;
 pub mod records;
 
 use async_trait::async_trait;
@@ -131,36 +134,60 @@ pub trait Store: Send + Sync + 'static {
     // --- what this store belongs to ---
 
     /// Remembers the cluster and watched namespaces at first use. `Some` with what is remembered when that differs.
+    ///
+    /// SQL: `INSERT INTO facts (name, value) VALUES ('cluster', $1) ON CONFLICT DO NOTHING`, then `SELECT value`.
     async fn bind_cluster(&self, cluster: &ClusterIdentity) -> Result<Option<ClusterIdentity>, StoreError>;
 
     /// Remembers the keyring's id at first use; gives the id that is remembered.
+    ///
+    /// SQL: `INSERT INTO facts (name, value) VALUES ('keyring', $1) ON CONFLICT DO NOTHING`, then `SELECT value`.
     async fn bind_keyring(&self, keyring_id: &str) -> Result<String, StoreError>;
 
     /// The id of the keyring that this store's hashes were made with, if any.
+    ///
+    /// SQL: `SELECT value FROM facts WHERE name = 'keyring'`.
     async fn keyring_id(&self) -> Result<Option<String>, StoreError>;
 
     /// Notes that the first complete list of resources is registered.
+    ///
+    /// SQL: `INSERT INTO facts (name, value) VALUES ('provisioned', 'true') ON CONFLICT DO NOTHING`.
     async fn mark_provisioned(&self) -> Result<(), StoreError>;
 
     /// Whether a complete list was ever registered. Until then, what needs clients or users answers 503.
+    ///
+    /// SQL: `SELECT EXISTS (SELECT FROM facts WHERE name = 'provisioned')`.
     async fn is_provisioned(&self) -> Result<bool, StoreError>;
 
     // --- clients ---
 
     /// Registers a client or replaces its metadata, keyed by its uid. The secret versions of a client that is known stay
-    /// as they are; those given are for one that is not. Ends an absence. A claim that is held by another uid stays.
+    /// as they are; those given are for one that is not. Ends an absence. A claim that is held by another uid stays, unless
+    /// its resource has the very namespace and name of this one: then it was deleted and made again, and the old client is
+    /// removed here.
+    ///
+    /// SQL: `DELETE FROM clients WHERE namespace = $2 AND name = $3 AND uid <> $1`; `INSERT INTO clients … ON CONFLICT (uid) DO
+    /// UPDATE SET … , absent_since = NULL`; a violation of `UNIQUE (client_id)` or `UNIQUE (namespace, secret_name)` rolls
+    /// back, and a `SELECT` names the holder.
     async fn register_client(&self, registration: ClientRegistration) -> Result<RegisterClient, StoreError>;
 
     /// Notes the digest of what is done for a client, after its status was written.
+    ///
+    /// SQL: `UPDATE clients SET done = $2 WHERE uid = $1`.
     async fn complete_client(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError>;
 
     /// The client that holds `client_id`, suspended and absent ones included.
+    ///
+    /// SQL: `SELECT … FROM clients WHERE client_id = $1`.
     async fn client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError>;
 
     /// The client of a resource.
+    ///
+    /// SQL: `SELECT … FROM clients WHERE uid = $1`.
     async fn client_by_uid(&self, uid: &ResourceUid) -> Result<Option<ClientRecord>, StoreError>;
 
     /// All clients.
+    ///
+    /// SQL: `SELECT … FROM clients`.
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;
 
     /// Whether any live client registered `origin` for its scripts: a CORS preflight does not say which client asks.
@@ -174,21 +201,36 @@ pub trait Store: Send + Sync + 'static {
 
     /// Marks clients whose resource is gone from a complete list: refused from now on, purged by [`Store::sweep`] 24 h
     /// later unless registered again.
+    ///
+    /// SQL: `UPDATE clients SET absent_since = now() WHERE uid = ANY ($1) AND absent_since IS NULL`.
     async fn mark_clients_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError>;
 
     /// Removes a client with its claims, grants, codes, refresh tokens and consents.
+    ///
+    /// SQL: `DELETE FROM clients WHERE uid = $1`; grants and consents reference it `ON DELETE CASCADE`, codes and tokens their
+    /// grant.
     async fn remove_client(&self, uid: &ResourceUid) -> Result<(), StoreError>;
 
     // --- users ---
 
     /// Registers a user or replaces what is known of them, keyed by uid. Becoming disabled, or a password from another
     /// source than before, ends all sessions and grants.
+    ///
+    /// SQL: `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
+    /// `SELECT … FROM users WHERE uid = $1 FOR UPDATE`; `INSERT INTO users … SELECT … WHERE NOT EXISTS (SELECT FROM
+    /// retired_subjects WHERE subject = $4) ON CONFLICT (uid) DO UPDATE SET …`; on a change that ends things `DELETE FROM
+    /// sessions` and `DELETE FROM grants WHERE user_uid = $1`; a violation of `UNIQUE (username)` or `UNIQUE (subject)`
+    /// rolls back.
     async fn register_user(&self, registration: UserRegistration) -> Result<RegisterUser, StoreError>;
 
     /// Notes the digest of what is done for a user, after its status was written.
+    ///
+    /// SQL: `UPDATE users SET done = $2 WHERE uid = $1`.
     async fn complete_user(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError>;
 
     /// Replaces a hash by a stronger one of the same password, if `old` is still the hash.
+    ///
+    /// SQL: `UPDATE users SET password_hash = $3 WHERE uid = $1 AND password_hash = $2`.
     async fn upgrade_password(
         &self,
         uid: &ResourceUid,
@@ -197,27 +239,44 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<(), StoreError>;
 
     /// The user of a canonical username, disabled and absent ones included.
+    ///
+    /// SQL: `SELECT … FROM users WHERE username = $1`.
     async fn user_by_username(&self, username: &str) -> Result<Option<UserRecord>, StoreError>;
 
     /// The user of a subject.
+    ///
+    /// SQL: `SELECT … FROM users WHERE subject = $1`.
     async fn user_by_subject(&self, subject: &Subject) -> Result<Option<UserRecord>, StoreError>;
 
     /// The user of a resource.
+    ///
+    /// SQL: `SELECT … FROM users WHERE uid = $1`.
     async fn user_by_uid(&self, uid: &ResourceUid) -> Result<Option<UserRecord>, StoreError>;
 
     /// All users.
+    ///
+    /// SQL: `SELECT … FROM users`.
     async fn users(&self) -> Result<Vec<UserRecord>, StoreError>;
 
     /// As [`Store::mark_clients_absent`]; sessions and grants end at once.
+    ///
+    /// SQL: `UPDATE users SET absent_since = now() WHERE uid = ANY ($1) AND absent_since IS NULL RETURNING uid`; `DELETE FROM
+    /// sessions` and `DELETE FROM grants` of those.
     async fn mark_users_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError>;
 
     /// Removes a user with their sessions, grants and consents, and retires the subject for good.
+    ///
+    /// SQL: `WITH gone AS (DELETE FROM users WHERE uid = $1 RETURNING subject, uid) INSERT INTO retired_subjects SELECT * FROM
+    /// gone`; sessions, grants and consents cascade.
     async fn remove_user(&self, uid: &ResourceUid) -> Result<(), StoreError>;
 
     // --- sessions and interactions ---
 
     /// Stores a new session and the interaction that it continues; the session that it replaces ends, and with it the
     /// grants that hang on it.
+    ///
+    /// SQL: `SELECT FROM users WHERE uid = $1 AND NOT disabled AND absent_since IS NULL FOR SHARE`; `DELETE FROM sessions WHERE
+    /// hash = $2` (interactions and grants that are not offline cascade); `INSERT INTO sessions`; `INSERT INTO interactions`.
     async fn sign_in(
         &self,
         session: SessionRecord,
@@ -226,21 +285,36 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<SignIn, StoreError>;
 
     /// A live session with its enabled user; notes the use, at most once a minute.
+    ///
+    /// SQL: `SELECT … FROM sessions JOIN users … WHERE hash = $1 AND expires_at > now() AND last_used_at + idle > now() AND NOT
+    /// disabled AND absent_since IS NULL`; if due `UPDATE sessions SET last_used_at = now() WHERE hash = $1 AND
+    /// last_used_at <= now() - interval '1 minute'`.
     async fn session(&self, hash: &TokenHash) -> Result<Option<(SessionRecord, UserRecord)>, StoreError>;
 
     /// Ends a session and the grants that hang on it.
+    ///
+    /// SQL: `DELETE FROM sessions WHERE hash = $1`; interactions cascade, and grants through `ending_session`, which is NULL for
+    /// offline ones.
     async fn end_session(&self, hash: &TokenHash) -> Result<(), StoreError>;
 
     /// Stores an interaction of a person who is signed in already.
+    ///
+    /// SQL: `INSERT INTO interactions …`.
     async fn begin_interaction(&self, interaction: InteractionRecord) -> Result<(), StoreError>;
 
     /// A live interaction.
+    ///
+    /// SQL: `SELECT … FROM interactions WHERE hash = $1 AND expires_at > now()`.
     async fn interaction(&self, hash: &TokenHash) -> Result<Option<InteractionRecord>, StoreError>;
 
     /// Removes an interaction, for instance when the person denies.
+    ///
+    /// SQL: `DELETE FROM interactions WHERE hash = $1`.
     async fn end_interaction(&self, hash: &TokenHash) -> Result<(), StoreError>;
 
     /// The scopes that the user has allowed this client before.
+    ///
+    /// SQL: `SELECT scopes FROM consents WHERE user_uid = $1 AND client_uid = $2`.
     async fn consented_scopes(
         &self,
         user: &ResourceUid,
@@ -251,6 +325,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Consumes the interaction, if one is given, and stores grant and code, and `remember` as consent. Client, user and
     /// session are checked in the same transaction.
+    ///
+    /// SQL: `DELETE FROM interactions WHERE hash = $1 AND session = $2 AND user_uid = $3 AND expires_at > now() RETURNING hash`;
+    /// `SELECT … FROM clients, users, sessions … FOR SHARE` with the conditions; `INSERT INTO grants`, `INSERT INTO
+    /// authorization_codes`, `INSERT INTO consents … ON CONFLICT DO UPDATE`; any empty answer rolls back.
     async fn issue_authorization_code(
         &self,
         interaction: Option<TokenHash>,
@@ -261,6 +339,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Redeems a code exactly once. The binding is compared before the state is looked at, and a mismatch neither consumes
     /// nor revokes. Spent codes are kept until their grant's end, or a replay could not be told from nonsense.
+    ///
+    /// SQL: `UPDATE authorization_codes SET redeemed_at = now() FROM grants, clients, users WHERE hash = $1 AND redeemed_at IS
+    /// NULL AND authorization_codes.expires_at > now() AND client_uid = $2 AND redirect_uri = $3 AND code_challenge IS NOT
+    /// DISTINCT FROM $4 AND …live RETURNING …`, then `INSERT INTO refresh_tokens`; no row: look it up, binding first, and
+    /// if it was redeemed `UPDATE grants SET revoked_at = now()` in this transaction, which commits.
     async fn redeem_authorization_code(
         &self,
         hash: &TokenHash,
@@ -269,12 +352,20 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<RedeemCode, StoreError>;
 
     /// A refresh token, spent ones included, with its grant: for checks before the rotation, never instead of it.
+    ///
+    /// SQL: `SELECT … FROM refresh_tokens JOIN grants … WHERE hash = $1 AND (spent_at IS NOT NULL OR refresh_tokens.expires_at >
+    /// now()) AND grants.expires_at > now()`.
     async fn refresh_token(
         &self,
         hash: &TokenHash,
     ) -> Result<Option<(RefreshTokenRecord, GrantRecord)>, StoreError>;
 
     /// Spends a refresh token and stores its one successor. A token whose grant hangs on a session counts as use of it.
+    ///
+    /// SQL: `UPDATE refresh_tokens SET spent_at = now() FROM grants, clients, users WHERE hash = $1 AND spent_at IS NULL AND
+    /// refresh_tokens.expires_at > now() AND client_uid = $2 AND …live RETURNING …`, then `INSERT INTO refresh_tokens` and
+    /// `UPDATE sessions SET last_used_at`; no row: look it up, client first, and if it was spent `UPDATE grants SET
+    /// revoked_at = now()` in this transaction, which commits.
     async fn rotate_refresh_token(
         &self,
         hash: &TokenHash,
@@ -283,14 +374,22 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<RotateRefreshToken, StoreError>;
 
     /// A grant that is neither revoked nor expired, whose client, user and (unless offline) session are live.
+    ///
+    /// SQL: `SELECT … FROM grants JOIN clients … JOIN users … LEFT JOIN sessions … WHERE id = $1 AND revoked_at IS NULL AND
+    /// grants.expires_at > now() AND …live AND (offline OR sessions.expires_at > now() AND …)`.
     async fn live_grant(&self, id: &GrantId) -> Result<Option<Redeemed>, StoreError>;
 
     /// Revokes a grant: every code and token that hangs on it is dead.
+    ///
+    /// SQL: `UPDATE grants SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL`.
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError>;
 
     // --- upkeep ---
 
     /// Removes up to `limit` expired records and purges clients and users that have been absent for 24 h; gives how many
     /// were removed.
+    ///
+    /// SQL: for each table `DELETE … WHERE ctid IN (SELECT ctid FROM … WHERE expires_at <= now() LIMIT $1)`, and the same over
+    /// `absent_since <= now() - interval '24 hours'`.
     async fn sweep(&self, limit: usize) -> Result<usize, StoreError>;
 }

@@ -1,0 +1,142 @@
+//! How records become bytes: versioned JSON documents, sessions in a compact versioned form because there are many.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::oidc::authentication::{Authentication, AuthenticationMethod};
+use crate::oidc::identifier::ResourceUid;
+use crate::oidc::opaque_token::TokenHash;
+use crate::store::records::SessionRecord;
+
+/// The version of what is written. A change that older code would misread takes the next number.
+const VERSION: u8 = 1;
+
+/// A record that can be kept. The key is given because what it says need not be said again in the value.
+pub(in crate::store) trait Document: Sized {
+    /// The bytes.
+    fn encode(&self) -> Result<Vec<u8>, String>;
+
+    /// Reads them.
+    fn decode(key: &[u8], bytes: &[u8]) -> Result<Self, String>;
+}
+
+#[derive(Serialize)]
+struct Writing<'record, T> {
+    v: u8,
+    record: &'record T,
+}
+
+#[derive(Deserialize)]
+struct Reading<T> {
+    record: T,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: u64,
+}
+
+fn unknown_version(version: u64) -> String {
+    format!("it has version {version}, this claviger reads version {VERSION}; was it written by a newer one?")
+}
+
+impl<T: Serialize + DeserializeOwned> Document for T {
+    fn encode(&self) -> Result<Vec<u8>, String> {
+        let document = Writing {
+            v: VERSION,
+            record: self,
+        };
+        serde_json::to_vec(&document).map_err(|error| error.to_string())
+    }
+
+    fn decode(_: &[u8], bytes: &[u8]) -> Result<Self, String> {
+        let Version { v } = serde_json::from_slice(bytes).map_err(|error| position(&error))?;
+        if v != u64::from(VERSION) {
+            return Err(unknown_version(v));
+        }
+        let Reading { record } = serde_json::from_slice(bytes).map_err(|error| position(&error))?;
+        Ok(record)
+    }
+}
+
+/// Where a document is malformed. The error's own text may quote values, which may be hashes or personal data.
+fn position(error: &serde_json::Error) -> String {
+    format!(
+        "malformed {:?} at line {} column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
+}
+
+/// A session in its compact form: about 85 bytes, where JSON takes 300.
+pub(in crate::store) struct CompactSession(pub(in crate::store) SessionRecord);
+
+impl Document for CompactSession {
+    // Version, three instants, idle time, methods, user.
+    fn encode(&self) -> Result<Vec<u8>, String> {
+        let session = &self.0;
+        let mut bytes = vec![VERSION];
+        for at in [
+            session.authentication.at,
+            session.last_used_at,
+            session.expires_at,
+        ] {
+            bytes.extend(at.as_second().to_be_bytes());
+            bytes.extend(at.subsec_nanosecond().to_be_bytes());
+        }
+        bytes.extend(session.idle_seconds.to_be_bytes());
+        let methods = &session.authentication.methods;
+        bytes.push(u8::try_from(methods.len()).unwrap_or(u8::MAX));
+        bytes.extend(
+            methods
+                .iter()
+                .take(usize::from(u8::MAX))
+                .map(|method| match method {
+                    AuthenticationMethod::Password => 1,
+                }),
+        );
+        bytes.extend(session.user_uid.as_str().as_bytes());
+        Ok(bytes)
+    }
+
+    // The hash is the end of the key.
+    fn decode(key: &[u8], bytes: &[u8]) -> Result<Self, String> {
+        const SHORT: &str = "it is too short";
+        let hash = key.last_chunk::<32>().ok_or("its key is too short")?;
+        let (version, rest) = bytes.split_first().ok_or(SHORT)?;
+        if *version != VERSION {
+            return Err(unknown_version(u64::from(*version)));
+        }
+        let (at, rest) = instant(rest).ok_or(SHORT)?;
+        let (last_used_at, rest) = instant(rest).ok_or(SHORT)?;
+        let (expires_at, rest) = instant(rest).ok_or(SHORT)?;
+        let (idle_seconds, rest) = rest.split_first_chunk::<8>().ok_or(SHORT)?;
+        let (count, rest) = rest.split_first().ok_or(SHORT)?;
+        let (methods, user) = rest.split_at_checked(usize::from(*count)).ok_or(SHORT)?;
+        let methods = methods
+            .iter()
+            .map(|method| match method {
+                1 => Ok(AuthenticationMethod::Password),
+                other => Err(format!("it names an unknown authentication method {other}")),
+            })
+            .collect::<Result<_, _>>()?;
+        let user = std::str::from_utf8(user).map_err(|_| "its user is not UTF-8")?;
+        Ok(Self(SessionRecord {
+            hash: TokenHash::from_bytes(*hash),
+            user_uid: ResourceUid::new(user),
+            authentication: Authentication { at, methods },
+            last_used_at,
+            idle_seconds: u64::from_be_bytes(*idle_seconds),
+            expires_at,
+        }))
+    }
+}
+
+fn instant(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let (seconds, rest) = bytes.split_first_chunk::<8>()?;
+    let (nanoseconds, rest) = rest.split_first_chunk::<4>()?;
+    let at = Timestamp::new(i64::from_be_bytes(*seconds), i32::from_be_bytes(*nanoseconds)).ok()?;
+    Some((at, rest))
+}

@@ -1,0 +1,150 @@
+//! Every kind of record and index, each under a prefix of its own.
+
+use serde::{Deserialize, Serialize};
+
+use super::document::CompactSession;
+use super::table::{Index, Table};
+use crate::oidc::identifier::ResourceUid;
+use crate::oidc::scope::ScopeSet;
+use crate::store::records::{
+    AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord, InteractionRecord,
+    RefreshTokenRecord, UserRecord,
+};
+
+/// A code with the epoch of the process that issued it, see [`crate::store::operations::epoch`].
+#[derive(Serialize, Deserialize)]
+pub(in crate::store) struct StoredCode {
+    /// When, counted in starts of the process.
+    pub(in crate::store) epoch: u64,
+    /// The code.
+    pub(in crate::store) code: AuthorizationCodeRecord,
+}
+
+/// Prefixes, in one place so that a test sees them all.
+pub(in crate::store) mod prefix {
+    pub(in crate::store) const CLUSTER: u8 = b'l';
+    pub(in crate::store) const KEYRING: u8 = b'k';
+    pub(in crate::store) const PROVISIONED: u8 = b'p';
+    pub(in crate::store) const NUMBERS: u8 = b'#';
+    pub(in crate::store) const CLIENTS: u8 = b'C';
+    pub(in crate::store) const CLIENT_IDS: u8 = b'c';
+    pub(in crate::store) const SECRET_NAMES: u8 = b'n';
+    pub(in crate::store) const USERS: u8 = b'U';
+    pub(in crate::store) const USERNAMES: u8 = b'u';
+    pub(in crate::store) const SUBJECTS: u8 = b's';
+    pub(in crate::store) const RETIRED_SUBJECTS: u8 = b't';
+    pub(in crate::store) const SESSIONS: u8 = b'S';
+    pub(in crate::store) const INTERACTIONS: u8 = b'I';
+    pub(in crate::store) const GRANTS: u8 = b'G';
+    pub(in crate::store) const CODES: u8 = b'A';
+    pub(in crate::store) const REFRESH_TOKENS: u8 = b'R';
+    pub(in crate::store) const CONSENTS: u8 = b'K';
+    pub(in crate::store) const SESSIONS_OF_USER: u8 = b'1';
+    pub(in crate::store) const INTERACTIONS_OF_SESSION: u8 = b'2';
+    pub(in crate::store) const GRANTS_OF_CLIENT: u8 = b'3';
+    pub(in crate::store) const GRANTS_OF_USER: u8 = b'4';
+    pub(in crate::store) const GRANTS_OF_SESSION: u8 = b'5';
+    pub(in crate::store) const CODES_OF_GRANT: u8 = b'6';
+    pub(in crate::store) const REFRESH_TOKENS_OF_GRANT: u8 = b'7';
+    pub(in crate::store) const CONSENTS_OF_USER: u8 = b'8';
+    pub(in crate::store) const CONSENTS_OF_CLIENT: u8 = b'9';
+    pub(in crate::store) const EXPIRY: u8 = b'!';
+}
+
+/// The cluster, under no parts.
+pub(in crate::store) const CLUSTER: Table<ClusterIdentity> = Table::new(prefix::CLUSTER, "cluster");
+/// The keyring's id, under no parts.
+pub(in crate::store) const KEYRING: Table<String> = Table::new(prefix::KEYRING, "keyring");
+/// Whether a complete list was registered, under no parts.
+pub(in crate::store) const PROVISIONED: Table<bool> = Table::new(prefix::PROVISIONED, "provisioned");
+/// Numbers of the back end, by name.
+pub(in crate::store) const NUMBERS: Table<u64> = Table::new(prefix::NUMBERS, "number");
+/// Clients by uid.
+pub(in crate::store) const CLIENTS: Table<ClientRecord> = Table::new(prefix::CLIENTS, "client");
+/// Who holds a client id.
+pub(in crate::store) const CLIENT_IDS: Table<ResourceUid> = Table::new(prefix::CLIENT_IDS, "client id");
+/// Who holds the name of a Secret, by namespace and name.
+pub(in crate::store) const SECRET_NAMES: Table<ResourceUid> = Table::new(prefix::SECRET_NAMES, "Secret name");
+/// Users by uid.
+pub(in crate::store) const USERS: Table<UserRecord> = Table::new(prefix::USERS, "user");
+/// Who holds a username.
+pub(in crate::store) const USERNAMES: Table<ResourceUid> = Table::new(prefix::USERNAMES, "username");
+/// Who holds a subject.
+pub(in crate::store) const SUBJECTS: Table<ResourceUid> = Table::new(prefix::SUBJECTS, "subject");
+/// Subjects of users who were removed, with their last uid.
+pub(in crate::store) const RETIRED_SUBJECTS: Table<ResourceUid> =
+    Table::new(prefix::RETIRED_SUBJECTS, "retired subject");
+/// Sessions by hash.
+pub(in crate::store) const SESSIONS: Table<CompactSession> = Table::new(prefix::SESSIONS, "session");
+/// Interactions by hash.
+pub(in crate::store) const INTERACTIONS: Table<InteractionRecord> =
+    Table::new(prefix::INTERACTIONS, "interaction");
+/// Grants by id.
+pub(in crate::store) const GRANTS: Table<GrantRecord> = Table::new(prefix::GRANTS, "grant");
+/// Authorization codes by hash.
+pub(in crate::store) const CODES: Table<StoredCode> = Table::new(prefix::CODES, "authorization code");
+/// Refresh tokens by hash.
+pub(in crate::store) const REFRESH_TOKENS: Table<RefreshTokenRecord> =
+    Table::new(prefix::REFRESH_TOKENS, "refresh token");
+/// Allowed scopes by user and client.
+pub(in crate::store) const CONSENTS: Table<ScopeSet> = Table::new(prefix::CONSENTS, "consent");
+
+/// User uid to session hash.
+pub(in crate::store) const SESSIONS_OF_USER: Index = Index::new(prefix::SESSIONS_OF_USER);
+/// Session hash to interaction hash.
+pub(in crate::store) const INTERACTIONS_OF_SESSION: Index = Index::new(prefix::INTERACTIONS_OF_SESSION);
+/// Client uid to grant id.
+pub(in crate::store) const GRANTS_OF_CLIENT: Index = Index::new(prefix::GRANTS_OF_CLIENT);
+/// User uid to grant id.
+pub(in crate::store) const GRANTS_OF_USER: Index = Index::new(prefix::GRANTS_OF_USER);
+/// Session hash to grant id, for grants that end with their session.
+pub(in crate::store) const GRANTS_OF_SESSION: Index = Index::new(prefix::GRANTS_OF_SESSION);
+/// Grant id to code hash.
+pub(in crate::store) const CODES_OF_GRANT: Index = Index::new(prefix::CODES_OF_GRANT);
+/// Grant id to refresh token hash.
+pub(in crate::store) const REFRESH_TOKENS_OF_GRANT: Index = Index::new(prefix::REFRESH_TOKENS_OF_GRANT);
+/// User uid to client uid.
+pub(in crate::store) const CONSENTS_OF_USER: Index = Index::new(prefix::CONSENTS_OF_USER);
+/// Client uid to user uid.
+pub(in crate::store) const CONSENTS_OF_CLIENT: Index = Index::new(prefix::CONSENTS_OF_CLIENT);
+/// Instant to what is looked at then, see [`crate::store::operations::expiry`].
+pub(in crate::store) const EXPIRY: Index = Index::new(prefix::EXPIRY);
+
+#[cfg(test)]
+mod tests {
+    /// Each kind of record and index has a prefix of its own; one shared by two kinds is what let a token of one kind be
+    /// redeemed as another elsewhere.
+    #[test]
+    fn rule_54_each_kind_has_its_own_prefix() {
+        let source = include_str!("tables.rs");
+        let prefixes: Vec<&str> = source
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub(in crate::store) const "))
+            .filter_map(|line| line.split_once(": u8 = ").map(|(_, byte)| byte))
+            .collect();
+        let mut distinct = prefixes.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(prefixes.len(), 27);
+        assert_eq!(distinct.len(), prefixes.len());
+        let tables: Vec<&str> = source
+            .lines()
+            .skip_while(|line| !line.starts_with("/// The cluster"))
+            .take_while(|line| !line.starts_with("#[cfg(test)]"))
+            .collect();
+        for prefix in source.lines().filter_map(|line| {
+            line.trim()
+                .strip_prefix("pub(in crate::store) const ")?
+                .split_once(": u8 = ")
+        }) {
+            let uses = tables
+                .iter()
+                .filter(|line| {
+                    line.contains(&format!("prefix::{},", prefix.0))
+                        || line.contains(&format!("prefix::{})", prefix.0))
+                })
+                .count();
+            assert_eq!(uses, 1, "prefix {} is used {uses} times", prefix.0);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The operations, written once: every engine that runs transactions over keys and values is a [`Store`].
+//!
+//! Each method only opens a transaction and calls a function of the submodule for its kind of record; those functions
+//! are plain, synchronous and take the time as a value.
+
+pub(super) mod authorization_codes;
+pub(super) mod binding;
+pub(super) mod clients;
+pub(super) mod epoch;
+pub(super) mod expiry;
+pub(super) mod grants;
+pub(super) mod interactions;
+pub(super) mod refresh_tokens;
+pub(super) mod sessions;
+pub(super) mod users;
+
+use async_trait::async_trait;
+
+use super::key_value::Engine;
+use super::records::{
+    AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
+    GrantRecord, InteractionRecord, NewRefreshToken, RefreshTokenRecord, SessionRecord, UserRecord,
+    UserRegistration,
+};
+use super::{
+    IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser, RotateRefreshToken, SignIn, Store,
+    StoreError,
+};
+use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
+use crate::oidc::opaque_token::TokenHash;
+use crate::oidc::password::PasswordHash;
+use crate::oidc::scope::ScopeSet;
+
+#[async_trait]
+impl<E: Engine> Store for E {
+    async fn bind_cluster(&self, cluster: &ClusterIdentity) -> Result<Option<ClusterIdentity>, StoreError> {
+        let cluster = cluster.clone();
+        self.write(move |transaction, _| binding::bind_cluster(transaction, &cluster))
+            .await
+    }
+
+    async fn bind_keyring(&self, keyring_id: &str) -> Result<String, StoreError> {
+        let keyring_id = keyring_id.to_owned();
+        self.write(move |transaction, _| binding::bind_keyring(transaction, keyring_id))
+            .await
+    }
+
+    async fn keyring_id(&self) -> Result<Option<String>, StoreError> {
+        self.read(|view, _| binding::keyring_id(view)).await
+    }
+
+    async fn mark_provisioned(&self) -> Result<(), StoreError> {
+        self.write(|transaction, _| binding::mark_provisioned(transaction))
+            .await
+    }
+
+    async fn is_provisioned(&self) -> Result<bool, StoreError> {
+        self.read(|view, _| binding::is_provisioned(view)).await
+    }
+
+    async fn register_client(&self, registration: ClientRegistration) -> Result<RegisterClient, StoreError> {
+        self.write(move |transaction, _| clients::register(transaction, registration))
+            .await
+    }
+
+    async fn complete_client(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError> {
+        let uid = uid.clone();
+        self.write(move |transaction, _| clients::complete(transaction, &uid, done))
+            .await
+    }
+
+    async fn client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+        let client_id = client_id.clone();
+        self.read(move |view, _| clients::by_client_id(view, &client_id))
+            .await
+    }
+
+    async fn client_by_uid(&self, uid: &ResourceUid) -> Result<Option<ClientRecord>, StoreError> {
+        let uid = uid.clone();
+        self.read(move |view, _| clients::by_uid(view, &uid)).await
+    }
+
+    async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
+        self.read(|view, _| clients::all(view)).await
+    }
+
+    async fn mark_clients_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError> {
+        let uids = uids.to_vec();
+        self.write(move |transaction, now| clients::mark_absent(transaction, now, &uids))
+            .await
+    }
+
+    async fn remove_client(&self, uid: &ResourceUid) -> Result<(), StoreError> {
+        let uid = uid.clone();
+        self.write(move |transaction, _| clients::remove(transaction, &uid))
+            .await
+    }
+
+    async fn register_user(&self, registration: UserRegistration) -> Result<RegisterUser, StoreError> {
+        self.write(move |transaction, _| users::register(transaction, registration))
+            .await
+    }
+
+    async fn complete_user(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError> {
+        let uid = uid.clone();
+        self.write(move |transaction, _| users::complete(transaction, &uid, done))
+            .await
+    }
+
+    async fn upgrade_password(
+        &self,
+        uid: &ResourceUid,
+        old: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), StoreError> {
+        let (uid, old) = (uid.clone(), old.clone());
+        self.write(move |transaction, _| users::upgrade_password(transaction, &uid, &old, new))
+            .await
+    }
+
+    async fn user_by_username(&self, username: &str) -> Result<Option<UserRecord>, StoreError> {
+        let username = username.to_owned();
+        self.read(move |view, _| users::by_username(view, &username))
+            .await
+    }
+
+    async fn user_by_subject(&self, subject: &Subject) -> Result<Option<UserRecord>, StoreError> {
+        let subject = subject.clone();
+        self.read(move |view, _| users::by_subject(view, &subject)).await
+    }
+
+    async fn user_by_uid(&self, uid: &ResourceUid) -> Result<Option<UserRecord>, StoreError> {
+        let uid = uid.clone();
+        self.read(move |view, _| users::by_uid(view, &uid)).await
+    }
+
+    async fn users(&self) -> Result<Vec<UserRecord>, StoreError> {
+        self.read(|view, _| users::all(view)).await
+    }
+
+    async fn mark_users_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError> {
+        let uids = uids.to_vec();
+        self.write(move |transaction, now| users::mark_absent(transaction, now, &uids))
+            .await
+    }
+
+    async fn remove_user(&self, uid: &ResourceUid) -> Result<(), StoreError> {
+        let uid = uid.clone();
+        self.write(move |transaction, _| users::remove(transaction, &uid))
+            .await
+    }
+
+    async fn sign_in(
+        &self,
+        session: SessionRecord,
+        replaces: Option<TokenHash>,
+        interaction: InteractionRecord,
+    ) -> Result<SignIn, StoreError> {
+        self.write(move |transaction, _| sessions::sign_in(transaction, session, replaces, &interaction))
+            .await
+    }
+
+    async fn session(&self, hash: &TokenHash) -> Result<Option<(SessionRecord, UserRecord)>, StoreError> {
+        let hash = *hash;
+        let found = self
+            .read(move |view, now| {
+                let found = sessions::with_user(view, now, &hash)?;
+                Ok(found.map(|found| (sessions::use_is_due(&found.0, now), found)))
+            })
+            .await?;
+        match found {
+            None => Ok(None),
+            Some((false, found)) => Ok(Some(found)),
+            Some((true, _)) => {
+                self.write(move |transaction, now| sessions::note_use(transaction, now, &hash))
+                    .await
+            }
+        }
+    }
+
+    async fn end_session(&self, hash: &TokenHash) -> Result<(), StoreError> {
+        let hash = *hash;
+        self.write(move |transaction, _| sessions::end(transaction, &hash))
+            .await
+    }
+
+    async fn begin_interaction(&self, interaction: InteractionRecord) -> Result<(), StoreError> {
+        self.write(move |transaction, _| interactions::begin(transaction, &interaction))
+            .await
+    }
+
+    async fn interaction(&self, hash: &TokenHash) -> Result<Option<InteractionRecord>, StoreError> {
+        let hash = *hash;
+        self.read(move |view, now| interactions::live(view, now, &hash))
+            .await
+    }
+
+    async fn end_interaction(&self, hash: &TokenHash) -> Result<(), StoreError> {
+        let hash = *hash;
+        self.write(move |transaction, _| interactions::end(transaction, &hash))
+            .await
+    }
+
+    async fn consented_scopes(
+        &self,
+        user: &ResourceUid,
+        client: &ResourceUid,
+    ) -> Result<ScopeSet, StoreError> {
+        let (user, client) = (user.clone(), client.clone());
+        self.read(move |view, _| grants::consented_scopes(view, &user, &client))
+            .await
+    }
+
+    async fn issue_authorization_code(
+        &self,
+        interaction: Option<TokenHash>,
+        grant: GrantRecord,
+        code: AuthorizationCodeRecord,
+        remember: Option<ScopeSet>,
+    ) -> Result<IssueCode, StoreError> {
+        self.write(move |transaction, now| {
+            authorization_codes::issue(transaction, now, interaction, &grant, code, remember)
+        })
+        .await
+    }
+
+    async fn redeem_authorization_code(
+        &self,
+        hash: &TokenHash,
+        binding: &CodeBinding,
+        refresh_token: Option<NewRefreshToken>,
+    ) -> Result<RedeemCode, StoreError> {
+        let (hash, binding) = (*hash, binding.clone());
+        self.write(move |transaction, now| {
+            authorization_codes::redeem(transaction, now, &hash, &binding, refresh_token)
+        })
+        .await
+    }
+
+    async fn refresh_token(
+        &self,
+        hash: &TokenHash,
+    ) -> Result<Option<(RefreshTokenRecord, GrantRecord)>, StoreError> {
+        let hash = *hash;
+        self.read(move |view, now| refresh_tokens::known(view, now, &hash))
+            .await
+    }
+
+    async fn rotate_refresh_token(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        successor: NewRefreshToken,
+    ) -> Result<RotateRefreshToken, StoreError> {
+        let (hash, client) = (*hash, client.clone());
+        self.write(move |transaction, now| {
+            refresh_tokens::rotate(transaction, now, &hash, &client, &successor)
+        })
+        .await
+    }
+
+    async fn live_grant(&self, id: &GrantId) -> Result<Option<Redeemed>, StoreError> {
+        let id = id.clone();
+        self.read(move |view, now| grants::live(view, now, &id)).await
+    }
+
+    async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |transaction, now| grants::revoke(transaction, now, &id))
+            .await
+    }
+
+    async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
+        self.write(move |transaction, now| expiry::sweep(transaction, now, limit))
+            .await
+    }
+}

@@ -1,0 +1,147 @@
+//! Grants, and the consents that outlive them.
+
+use crate::clock::Timestamp;
+use crate::oidc::identifier::{GrantId, ResourceUid};
+use crate::oidc::scope::ScopeSet;
+use crate::store::key_value::table::Index;
+use crate::store::key_value::tables::{
+    CODES, CODES_OF_GRANT, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS, GRANTS_OF_CLIENT,
+    GRANTS_OF_SESSION, GRANTS_OF_USER, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
+};
+use crate::store::key_value::{Read, Transaction};
+use crate::store::operations::{clients, expiry, sessions, users};
+use crate::store::records::{ClientRecord, GrantRecord, UserRecord};
+use crate::store::{Redeemed, StoreError};
+
+pub(in crate::store) fn begin(
+    transaction: &mut dyn Transaction,
+    grant: &GrantRecord,
+) -> Result<(), StoreError> {
+    let id = grant.id.as_str().as_bytes();
+    GRANTS_OF_CLIENT.put(transaction, grant.client_uid.as_str().as_bytes(), id);
+    GRANTS_OF_USER.put(transaction, grant.user_uid.as_str().as_bytes(), id);
+    if !grant.offline {
+        GRANTS_OF_SESSION.put(transaction, grant.session.as_bytes(), id);
+    }
+    expiry::Subject::Grant(grant.id.clone()).look_at(transaction, grant.expires_at);
+    GRANTS.put(transaction, &[id], grant)
+}
+
+pub(in crate::store) fn by_key(view: &dyn Read, id: &[u8]) -> Result<Option<GrantRecord>, StoreError> {
+    GRANTS.get(view, &[id])
+}
+
+/// The grant, revoked or not, if it has not expired.
+pub(in crate::store) fn unexpired(
+    view: &dyn Read,
+    now: Timestamp,
+    id: &GrantId,
+) -> Result<Option<GrantRecord>, StoreError> {
+    Ok(by_key(view, id.as_str().as_bytes())?.filter(|grant| now < grant.expires_at))
+}
+
+/// The user of a grant, if everything that the grant stands on is alive: the grant itself, its client, its user and,
+/// unless it is offline, its session.
+pub(in crate::store) fn user_if_allowed(
+    view: &dyn Read,
+    now: Timestamp,
+    grant: &GrantRecord,
+) -> Result<Option<UserRecord>, StoreError> {
+    if grant.revoked_at.is_some() || grant.expires_at <= now {
+        return Ok(None);
+    }
+    let client = clients::by_uid(view, &grant.client_uid)?;
+    if !client.as_ref().is_some_and(ClientRecord::is_live) {
+        return Ok(None);
+    }
+    if !grant.offline {
+        let session = sessions::live(view, now, &grant.session)?;
+        if session.is_none_or(|session| session.user_uid != grant.user_uid) {
+            return Ok(None);
+        }
+    }
+    users::live(view, &grant.user_uid)
+}
+
+pub(in crate::store) fn live(
+    view: &dyn Read,
+    now: Timestamp,
+    id: &GrantId,
+) -> Result<Option<Redeemed>, StoreError> {
+    let Some(grant) = unexpired(view, now, id)? else {
+        return Ok(None);
+    };
+    Ok(user_if_allowed(view, now, &grant)?.map(|user| Redeemed { grant, user }))
+}
+
+/// Marks the grant. It stays with its spent codes and tokens until its end, so that a replay is still told from nonsense.
+pub(in crate::store) fn revoke(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    id: &GrantId,
+) -> Result<(), StoreError> {
+    let id = id.as_str().as_bytes();
+    match by_key(transaction, id)? {
+        Some(mut grant) if grant.revoked_at.is_none() => {
+            grant.revoked_at = Some(now);
+            GRANTS.put(transaction, &[id], &grant)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Ends every grant that `index` holds for `owner`.
+pub(in crate::store) fn end_all(
+    transaction: &mut dyn Transaction,
+    index: &Index,
+    owner: &[u8],
+) -> Result<(), StoreError> {
+    for id in index.of(transaction, owner)? {
+        end(transaction, &id)?;
+    }
+    Ok(())
+}
+
+/// Removes a grant with its codes and refresh tokens.
+pub(in crate::store) fn end(transaction: &mut dyn Transaction, id: &[u8]) -> Result<(), StoreError> {
+    let Some(grant) = by_key(transaction, id)? else {
+        return Ok(());
+    };
+    for hash in CODES_OF_GRANT.of(transaction, id)? {
+        CODES.delete(transaction, &[&hash]);
+        CODES_OF_GRANT.delete(transaction, id, &hash);
+    }
+    for hash in REFRESH_TOKENS_OF_GRANT.of(transaction, id)? {
+        REFRESH_TOKENS.delete(transaction, &[&hash]);
+        REFRESH_TOKENS_OF_GRANT.delete(transaction, id, &hash);
+    }
+    GRANTS_OF_CLIENT.delete(transaction, grant.client_uid.as_str().as_bytes(), id);
+    GRANTS_OF_USER.delete(transaction, grant.user_uid.as_str().as_bytes(), id);
+    GRANTS_OF_SESSION.delete(transaction, grant.session.as_bytes(), id);
+    expiry::Subject::Grant(grant.id).forget(transaction, grant.expires_at);
+    GRANTS.delete(transaction, &[id]);
+    Ok(())
+}
+
+pub(in crate::store) fn consented_scopes(
+    view: &dyn Read,
+    user: &ResourceUid,
+    client: &ResourceUid,
+) -> Result<ScopeSet, StoreError> {
+    let parts = [user.as_str().as_bytes(), client.as_str().as_bytes()];
+    Ok(CONSENTS.get(view, &parts)?.unwrap_or_default())
+}
+
+/// Adds to what the user has allowed the client.
+pub(in crate::store) fn remember_consent(
+    transaction: &mut dyn Transaction,
+    user: &ResourceUid,
+    client: &ResourceUid,
+    scopes: &ScopeSet,
+) -> Result<(), StoreError> {
+    let allowed = consented_scopes(transaction, user, client)?.union(scopes);
+    let (user, client) = (user.as_str().as_bytes(), client.as_str().as_bytes());
+    CONSENTS_OF_USER.put(transaction, user, client);
+    CONSENTS_OF_CLIENT.put(transaction, client, user);
+    CONSENTS.put(transaction, &[user, client], &allowed)
+}

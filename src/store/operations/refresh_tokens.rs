@@ -1,0 +1,84 @@
+//! Refresh tokens: rotation and detection of reuse (RFC 9700 section 4.14.2).
+
+use crate::clock::Timestamp;
+use crate::oidc::identifier::ResourceUid;
+use crate::oidc::opaque_token::TokenHash;
+use crate::store::key_value::tables::{REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT};
+use crate::store::key_value::{Read, Transaction};
+use crate::store::operations::{expiry, grants, sessions};
+use crate::store::records::{GrantRecord, NewRefreshToken, RefreshTokenRecord};
+use crate::store::{Redeemed, RotateRefreshToken, StoreError};
+
+pub(in crate::store) fn begin(
+    transaction: &mut dyn Transaction,
+    grant: &GrantRecord,
+    token: &NewRefreshToken,
+) -> Result<(), StoreError> {
+    let record = RefreshTokenRecord {
+        hash: token.hash,
+        grant_id: grant.id.clone(),
+        expires_at: token.expires_at.min(grant.expires_at),
+        spent_at: None,
+    };
+    let id = grant.id.as_str().as_bytes();
+    REFRESH_TOKENS_OF_GRANT.put(transaction, id, record.hash.as_bytes());
+    expiry::Subject::RefreshToken(record.hash).look_at(transaction, record.expires_at);
+    put(transaction, &record)
+}
+
+pub(in crate::store) fn known(
+    view: &dyn Read,
+    now: Timestamp,
+    hash: &TokenHash,
+) -> Result<Option<(RefreshTokenRecord, GrantRecord)>, StoreError> {
+    let Some(token) = by_key(view, hash.as_bytes())? else {
+        return Ok(None);
+    };
+    // A spent token outlives its own expiry, or its reuse could not be told from nonsense.
+    if token.spent_at.is_none() && token.expires_at <= now {
+        return Ok(None);
+    }
+    let grant = grants::unexpired(view, now, &token.grant_id)?;
+    Ok(grant.map(|grant| (token, grant)))
+}
+
+pub(in crate::store) fn rotate(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    hash: &TokenHash,
+    client: &ResourceUid,
+    successor: &NewRefreshToken,
+) -> Result<RotateRefreshToken, StoreError> {
+    let Some((mut token, grant)) = known(transaction, now, hash)? else {
+        return Ok(RotateRefreshToken::Unknown);
+    };
+    if grant.client_uid != *client {
+        return Ok(RotateRefreshToken::Mismatch);
+    }
+    // RFC 9700 section 4.14.2: one of the two who hold it is a thief, and nobody can say which.
+    if token.spent_at.is_some() {
+        grants::revoke(transaction, now, &grant.id)?;
+        return Ok(RotateRefreshToken::Reused(grant.id));
+    }
+    let Some(user) = grants::user_if_allowed(transaction, now, &grant)? else {
+        return Ok(RotateRefreshToken::Refused);
+    };
+    token.spent_at = Some(now);
+    put(transaction, &token)?;
+    begin(transaction, &grant, successor)?;
+    if !grant.offline {
+        sessions::note_use(transaction, now, &grant.session)?;
+    }
+    Ok(RotateRefreshToken::Rotated(Box::new(Redeemed { grant, user })))
+}
+
+pub(in crate::store) fn by_key(
+    view: &dyn Read,
+    hash: &[u8],
+) -> Result<Option<RefreshTokenRecord>, StoreError> {
+    REFRESH_TOKENS.get(view, &[hash])
+}
+
+fn put(transaction: &mut dyn Transaction, token: &RefreshTokenRecord) -> Result<(), StoreError> {
+    REFRESH_TOKENS.put(transaction, &[token.hash.as_bytes()], token)
+}

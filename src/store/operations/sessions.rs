@@ -1,0 +1,108 @@
+//! Sessions: sign-in, use, end.
+
+use std::time::Duration;
+
+use crate::clock::{Timestamp, earlier, later};
+use crate::oidc::opaque_token::TokenHash;
+use crate::store::key_value::document::CompactSession;
+use crate::store::key_value::tables::{
+    GRANTS_OF_SESSION, INTERACTIONS_OF_SESSION, SESSIONS, SESSIONS_OF_USER,
+};
+use crate::store::key_value::{Read, Transaction};
+use crate::store::operations::{expiry, grants, interactions, users};
+use crate::store::records::{InteractionRecord, SessionRecord, UserRecord};
+use crate::store::{SignIn, StoreError};
+
+/// A use is noted when the last one that was noted is older than this.
+const NOTE_USE_AFTER: Duration = Duration::from_mins(1);
+
+pub(in crate::store) fn sign_in(
+    transaction: &mut dyn Transaction,
+    session: SessionRecord,
+    replaces: Option<TokenHash>,
+    interaction: &InteractionRecord,
+) -> Result<SignIn, StoreError> {
+    if users::live(transaction, &session.user_uid)?.is_none() {
+        return Ok(SignIn::UserRefused);
+    }
+    if let Some(replaced) = replaces {
+        end(transaction, &replaced)?;
+    }
+    let hash = session.hash;
+    SESSIONS_OF_USER.put(transaction, session.user_uid.as_str().as_bytes(), hash.as_bytes());
+    expiry::Subject::Session(hash).look_at(transaction, ends_at(&session));
+    put(transaction, session)?;
+    interactions::begin(transaction, interaction)?;
+    Ok(SignIn::SignedIn)
+}
+
+/// When the session ends if it is not used again.
+pub(in crate::store) fn ends_at(session: &SessionRecord) -> Timestamp {
+    later(session.last_used_at, Duration::from_secs(session.idle_seconds)).min(session.expires_at)
+}
+
+pub(in crate::store) fn by_key(view: &dyn Read, hash: &[u8]) -> Result<Option<SessionRecord>, StoreError> {
+    Ok(SESSIONS.get(view, &[hash])?.map(|session| session.0))
+}
+
+/// The session, if neither idle for too long nor too old.
+pub(in crate::store) fn live(
+    view: &dyn Read,
+    now: Timestamp,
+    hash: &TokenHash,
+) -> Result<Option<SessionRecord>, StoreError> {
+    Ok(by_key(view, hash.as_bytes())?.filter(|session| now < ends_at(session)))
+}
+
+pub(in crate::store) fn with_user(
+    view: &dyn Read,
+    now: Timestamp,
+    hash: &TokenHash,
+) -> Result<Option<(SessionRecord, UserRecord)>, StoreError> {
+    let Some(session) = live(view, now, hash)? else {
+        return Ok(None);
+    };
+    Ok(users::live(view, &session.user_uid)?.map(|user| (session, user)))
+}
+
+pub(in crate::store) fn use_is_due(session: &SessionRecord, now: Timestamp) -> bool {
+    session.last_used_at <= earlier(now, NOTE_USE_AFTER)
+}
+
+/// Notes a use now; the expiry entry stays where it is until the sweeper meets it.
+pub(in crate::store) fn note_use(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    hash: &TokenHash,
+) -> Result<Option<(SessionRecord, UserRecord)>, StoreError> {
+    let Some((mut session, user)) = with_user(transaction, now, hash)? else {
+        return Ok(None);
+    };
+    if use_is_due(&session, now) {
+        session.last_used_at = now;
+        put(transaction, session.clone())?;
+    }
+    Ok(Some((session, user)))
+}
+
+pub(in crate::store) fn end(transaction: &mut dyn Transaction, hash: &TokenHash) -> Result<(), StoreError> {
+    end_by_key(transaction, hash.as_bytes())
+}
+
+/// Ends a session with its interactions and the grants that end with it.
+pub(in crate::store) fn end_by_key(transaction: &mut dyn Transaction, hash: &[u8]) -> Result<(), StoreError> {
+    for interaction in INTERACTIONS_OF_SESSION.of(transaction, hash)? {
+        interactions::end_by_key(transaction, &interaction)?;
+    }
+    grants::end_all(transaction, &GRANTS_OF_SESSION, hash)?;
+    if let Some(session) = by_key(transaction, hash)? {
+        SESSIONS_OF_USER.delete(transaction, session.user_uid.as_str().as_bytes(), hash);
+        SESSIONS.delete(transaction, &[hash]);
+    }
+    Ok(())
+}
+
+fn put(transaction: &mut dyn Transaction, session: SessionRecord) -> Result<(), StoreError> {
+    let hash = session.hash;
+    SESSIONS.put(transaction, &[hash.as_bytes()], &CompactSession(session))
+}

@@ -1,0 +1,207 @@
+//! Sample values. Each function gives something complete and valid; tests change the one thing that they are about.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use claviger::clock::{Timestamp, later};
+use claviger::oidc::access::Access;
+use claviger::oidc::authentication::{Authentication, AuthenticationMethod};
+use claviger::oidc::authorization_request::{AuthorizationRequest, Prompt};
+use claviger::oidc::client::{Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes};
+use claviger::oidc::end_user::EndUser;
+use claviger::oidc::grant_type::GrantType;
+use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
+use claviger::oidc::opaque_token::TokenHash;
+use claviger::oidc::password::PasswordHash;
+use claviger::oidc::scope::{self, ScopeSet};
+use claviger::store::records::{
+    AuthorizationCodeRecord, ClientRegistration, CodeBinding, GrantRecord, InteractionRecord,
+    NewRefreshToken, PasswordRecord, ResourceRef, SecretVersion, SessionRecord, UserRegistration,
+};
+
+/// The redirect URI of [`client`].
+pub const REDIRECT_URI: &str = "https://shop.example.org/callback";
+/// A challenge of RFC 7636 appendix B.
+pub const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A hash that stands for a token, cookie or handle of that name.
+pub fn hash(name: &str) -> TokenHash {
+    TokenHash::of(name.as_bytes())
+}
+
+/// The confidential client `team-a.<name>` with uid `uid-<name>`.
+pub fn client(name: &str) -> Client {
+    Client {
+        uid: ResourceUid::new(format!("uid-{name}")),
+        client_id: ClientId::new(format!("team-a.{name}")),
+        client_name: name.to_owned(),
+        description: None,
+        redirect_uris: vec![REDIRECT_URI.to_owned()],
+        allowed_origins: Vec::new(),
+        grant_types: BTreeSet::from(GrantType::ALL),
+        scopes: scope::SUPPORTED.into_iter().collect(),
+        token_endpoint_auth_methods: BTreeSet::from([
+            ClientAuthenticationMethod::ClientSecretBasic,
+            ClientAuthenticationMethod::ClientSecretPost,
+        ]),
+        consent: ConsentPolicy::Remember,
+        default_max_age: None,
+        lifetimes: TokenLifetimes::default(),
+        access: Access::default(),
+        suspended: false,
+    }
+}
+
+/// The registration of [`client`], as resource `team-a/<name>` with the Secret `<name>-oidc`.
+pub fn client_registration(name: &str, now: Timestamp) -> ClientRegistration {
+    ClientRegistration {
+        client: client(name),
+        resource: ResourceRef {
+            namespace: "team-a".to_owned(),
+            name: name.to_owned(),
+        },
+        secret_name: format!("{name}-oidc"),
+        initial_secret_versions: vec![SecretVersion {
+            id: "1".to_owned(),
+            master_key_id: "m1".to_owned(),
+            created_at: now,
+            retires_at: None,
+            hash: hash(&format!("secret of {name}")),
+        }],
+    }
+}
+
+/// The person `<name>` with uid `uid-<name>` and a pinned subject.
+pub fn end_user(name: &str) -> EndUser {
+    EndUser {
+        uid: ResourceUid::new(format!("uid-{name}")),
+        subject: Subject::new(format!("subject-{name}")),
+        username: name.to_owned(),
+        name: Some(format!("{name} Example")),
+        given_name: Some(name.to_owned()),
+        family_name: Some("Example".to_owned()),
+        email: Some(format!("{name}@example.org")),
+        email_verified: true,
+        groups: vec!["staff".to_owned()],
+        disabled: false,
+    }
+}
+
+/// The registration of [`end_user`], as resource `claviger/<name>`, with a hash that verifies nothing.
+pub fn user_registration(name: &str) -> UserRegistration {
+    UserRegistration {
+        user: end_user(name),
+        resource: ResourceRef {
+            namespace: "claviger".to_owned(),
+            name: name.to_owned(),
+        },
+        password: Some(PasswordRecord {
+            hash: PasswordHash::from_phc("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA"),
+            source: "1".to_owned(),
+        }),
+    }
+}
+
+/// A password typed now.
+pub fn authentication(now: Timestamp) -> Authentication {
+    Authentication {
+        at: now,
+        methods: vec![AuthenticationMethod::Password],
+    }
+}
+
+/// A session of [`end_user`], eight hours idle and a day in all.
+pub fn session(handle: &str, user: &str, now: Timestamp) -> SessionRecord {
+    SessionRecord {
+        hash: hash(handle),
+        user_uid: ResourceUid::new(format!("uid-{user}")),
+        authentication: authentication(now),
+        last_used_at: now,
+        idle_seconds: 8 * 3600,
+        expires_at: later(now, Duration::from_hours(24)),
+    }
+}
+
+/// What the app of [`client`] asks for.
+pub fn authorization_request(client: &str) -> AuthorizationRequest {
+    AuthorizationRequest {
+        client_uid: ResourceUid::new(format!("uid-{client}")),
+        client_id: ClientId::new(format!("team-a.{client}")),
+        redirect_uri: REDIRECT_URI.to_owned(),
+        scope: ScopeSet::parse("openid profile"),
+        state: Some("state".to_owned()),
+        nonce: Some("nonce".to_owned()),
+        code_challenge: Some(CODE_CHALLENGE.to_owned()),
+        prompt: Prompt::default(),
+        max_age: None,
+        auth_time_requested: false,
+        login_hint: None,
+    }
+}
+
+/// An interaction in a session, ten minutes long.
+pub fn interaction(handle: &str, session: &SessionRecord, client: &str, now: Timestamp) -> InteractionRecord {
+    InteractionRecord {
+        hash: hash(handle),
+        session: session.hash,
+        user_uid: session.user_uid.clone(),
+        request: authorization_request(client),
+        started_at: now,
+        authenticated_here: true,
+        expires_at: later(now, Duration::from_mins(10)),
+    }
+}
+
+/// A grant to [`client`] in a session, 90 days long, that ends with the session.
+pub fn grant(id: &str, session: &SessionRecord, client: &str, now: Timestamp) -> GrantRecord {
+    let user = session.user_uid.as_str().trim_start_matches("uid-");
+    GrantRecord {
+        id: GrantId::new(id),
+        client_uid: ResourceUid::new(format!("uid-{client}")),
+        client_id: ClientId::new(format!("team-a.{client}")),
+        user_uid: session.user_uid.clone(),
+        subject: Subject::new(format!("subject-{user}")),
+        scope: ScopeSet::parse("openid profile"),
+        session: session.hash,
+        offline: false,
+        authentication: session.authentication.clone(),
+        auth_time_requested: false,
+        nonce: Some("nonce".to_owned()),
+        created_at: now,
+        expires_at: later(now, Duration::from_hours(90 * 24)),
+        revoked_at: None,
+    }
+}
+
+/// What a code of [`client`] is bound to.
+pub fn code_binding(client: &str) -> CodeBinding {
+    CodeBinding {
+        client_uid: ResourceUid::new(format!("uid-{client}")),
+        redirect_uri: REDIRECT_URI.to_owned(),
+        code_challenge: Some(CODE_CHALLENGE.to_owned()),
+    }
+}
+
+/// A code on a grant, a minute long.
+pub fn authorization_code(
+    handle: &str,
+    grant: &GrantRecord,
+    client: &str,
+    now: Timestamp,
+) -> AuthorizationCodeRecord {
+    AuthorizationCodeRecord {
+        hash: hash(handle),
+        grant_id: grant.id.clone(),
+        binding: code_binding(client),
+        expires_at: later(now, Duration::from_mins(1)),
+        redeemed_at: None,
+    }
+}
+
+/// A refresh token that dies when not used for fourteen days.
+pub fn refresh_token(handle: &str, now: Timestamp) -> NewRefreshToken {
+    NewRefreshToken {
+        hash: hash(handle),
+        expires_at: later(now, Duration::from_hours(14 * 24)),
+    }
+}
