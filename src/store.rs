@@ -191,7 +191,8 @@ pub trait Store: Send + Sync + 'static {
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;
 
     /// Whether any live client registered `origin` for its scripts: a CORS preflight does not say which client asks.
-    /// SQL: `SELECT EXISTS (SELECT FROM client WHERE allowed_origins @> ARRAY[$1] AND NOT suspended AND absent_since IS NULL)`
+    ///
+    /// SQL: `SELECT EXISTS (SELECT FROM clients WHERE allowed_origins @> ARRAY[$1] AND NOT suspended AND absent_since IS NULL)`.
     async fn origin_is_registered(&self, origin: &str) -> Result<bool, StoreError> {
         let clients = self.clients().await?;
         Ok(clients

@@ -1,0 +1,386 @@
+//! The whole provider behind its router, with the memory store, a clock that stands still and seeded randomness. Nothing
+//! else is different from the product.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use claviger::clock::{Clock, Timestamp, later};
+use claviger::http::router;
+use claviger::keyring::Keyring;
+use claviger::oidc::identifier::{GrantId, ResourceUid};
+use claviger::oidc::issuer::Issuer;
+use claviger::oidc::opaque_token::{OpaqueToken, TokenHash, TokenKind};
+use claviger::oidc::password::{Password, PasswordHasher};
+use claviger::oidc::scope::ScopeSet;
+use claviger::provider::Provider;
+use claviger::store::memory::MemoryStore;
+use claviger::store::records::{
+    AuthorizationCodeRecord, ClientRegistration, CodeBinding, PasswordRecord, UserRegistration,
+};
+use claviger::store::{IssueCode, RegisterClient, RegisterUser, SignIn, Store};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use url::form_urlencoded;
+
+use crate::clock::TestClock;
+use crate::faulty_store::FaultyStore;
+use crate::fixtures;
+use crate::hasher::CountingHasher;
+use crate::random::SeededRandom;
+
+/// The issuer of [`TestApp::new`].
+pub const ISSUER: &str = "https://id.example.org";
+/// The verifier that belongs to [`fixtures::CODE_CHALLENGE`].
+pub const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+/// RSA keys take long to make, so all tests of a process share one keyring.
+static KEYRING: LazyLock<Arc<Keyring>> = LazyLock::new(|| {
+    let now = TestClock::new().now();
+    Arc::new(Keyring::generate(now, &SeededRandom::new(1)).unwrap())
+});
+
+/// The app.
+pub struct TestApp {
+    pub router: Router,
+    pub provider: Provider,
+    pub store: Arc<FaultyStore>,
+    pub clock: Arc<TestClock>,
+    pub random: Arc<SeededRandom>,
+    pub hasher: Arc<CountingHasher>,
+    pub keyring: Arc<Keyring>,
+}
+
+impl TestApp {
+    /// With the issuer [`ISSUER`]; every client and user is registered, and there is none yet.
+    pub async fn new() -> Self {
+        Self::with_issuer(ISSUER).await
+    }
+
+    /// As [`TestApp::new`], with another issuer.
+    pub async fn with_issuer(issuer: &str) -> Self {
+        let app = Self::unprovisioned(issuer);
+        app.store.mark_provisioned().await.unwrap();
+        app
+    }
+
+    /// Before the first complete list of clients and users.
+    pub fn unprovisioned(issuer: &str) -> Self {
+        let clock = Arc::new(TestClock::new());
+        let random = Arc::new(SeededRandom::new(7));
+        let store = Arc::new(FaultyStore::new(MemoryStore::new(clock.clone())));
+        let hasher = Arc::new(CountingHasher::default());
+        let keyring = KEYRING.clone();
+        let provider = Provider::new(
+            Issuer::parse(issuer).unwrap(),
+            store.clone(),
+            keyring.clone(),
+            hasher.clone(),
+            clock.clone(),
+            random.clone(),
+        );
+        Self {
+            router: router(provider.clone()),
+            provider,
+            store,
+            clock,
+            random,
+            hasher,
+            keyring,
+        }
+    }
+
+    /// With the confidential client `team-a.shop` and the person `ada`.
+    pub async fn with_shop_and_ada() -> Self {
+        let app = Self::new().await;
+        app.register_client("shop", |_| ()).await;
+        app.register_user("ada").await;
+        app
+    }
+
+    /// The instant at which the clock stands.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Registers (or registers again) the client `team-a.<name>` of [`fixtures::client`], whose secret is [`secret`],
+    /// with the changes of `change`.
+    pub async fn register_client(&self, name: &str, change: impl FnOnce(&mut ClientRegistration)) {
+        let mut registration = fixtures::client_registration(name, self.now());
+        change(&mut registration);
+        let registered = self.store.register_client(registration).await.unwrap();
+        assert!(matches!(registered, RegisterClient::Registered(_)));
+    }
+
+    /// Registers (or registers again) a person of [`fixtures::end_user`] whose password verifies nothing.
+    pub async fn register_user(&self, name: &str) {
+        self.register_user_with(name, |_| ()).await;
+    }
+
+    /// As [`TestApp::register_user`], with the changes of `change`.
+    pub async fn register_user_with(&self, name: &str, change: impl FnOnce(&mut UserRegistration)) {
+        let mut registration = fixtures::user_registration(name);
+        change(&mut registration);
+        let registered = self.store.register_user(registration).await.unwrap();
+        assert!(matches!(registered, RegisterUser::Registered(_)));
+    }
+
+    /// As [`TestApp::register_user`], with a password.
+    pub async fn register_user_with_password(&self, name: &str, password: &str) {
+        let password = Password::new(password).unwrap();
+        let hash = self.hasher.hash(&password).await.unwrap();
+        self.register_user_with(name, |registration| {
+            registration.password = Some(PasswordRecord {
+                hash,
+                source: "test".to_owned(),
+            });
+        })
+        .await;
+    }
+
+    /// Issues a code through the store, as the browser's half does after sign-in and consent.
+    pub async fn issue(&self, what: Issue<'_>) -> Issued {
+        let now = self.now();
+        let handle = self.unique("session");
+        let session = fixtures::session(&handle, what.user, now);
+        let interaction = fixtures::interaction(&self.unique("interaction"), &session, what.client, now);
+        let signed_in = self
+            .store
+            .sign_in(session.clone(), None, interaction)
+            .await
+            .unwrap();
+        assert_eq!(signed_in, SignIn::SignedIn);
+
+        let client = self.store_client(what.client).await;
+        let scope = ScopeSet::parse(what.scope);
+        let mut grant = fixtures::grant(&self.unique("grant"), &session, what.client, now);
+        grant.client_uid = client.uid.clone();
+        grant.offline = scope.contains("offline_access");
+        grant.scope = scope;
+        grant.nonce = what.nonce.map(ToOwned::to_owned);
+        grant.auth_time_requested = what.auth_time_requested;
+        grant.expires_at = later(now, client.lifetimes.refresh_token);
+        let user = self
+            .store
+            .user_by_uid(&ResourceUid::new(format!("uid-{}", what.user)))
+            .await
+            .unwrap()
+            .unwrap();
+        grant.subject = user.user.subject;
+        let code = OpaqueToken::generate(TokenKind::AuthorizationCode, &*self.random);
+        let record = AuthorizationCodeRecord {
+            hash: code.hash(),
+            grant_id: grant.id.clone(),
+            binding: CodeBinding {
+                client_uid: client.uid,
+                redirect_uri: what.redirect_uri.to_owned(),
+                code_challenge: what.code_challenge.map(ToOwned::to_owned),
+            },
+            expires_at: later(now, Duration::from_mins(1)),
+            redeemed_at: None,
+        };
+        let id = grant.id.clone();
+        let issued = self
+            .store
+            .issue_authorization_code(None, grant, record, None)
+            .await
+            .unwrap();
+        assert_eq!(issued, IssueCode::Issued);
+        Issued {
+            code: code.expose().to_owned(),
+            grant: id,
+            session: session.hash,
+        }
+    }
+
+    async fn store_client(&self, name: &str) -> claviger::oidc::client::Client {
+        let client_id = fixtures::client(name).client_id;
+        self.store.client(&client_id).await.unwrap().unwrap().client
+    }
+
+    fn unique(&self, what: &str) -> String {
+        let drawn = claviger::random::bytes::<8>(&*self.random);
+        format!("{what}-{:016x}", u64::from_be_bytes(drawn))
+    }
+
+    /// Sends a request through the router.
+    pub async fn send(&self, request: Request<Body>) -> TestResponse {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        TestResponse {
+            status: head.status,
+            headers: head.headers,
+            body: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
+    }
+
+    /// `GET` without headers.
+    pub async fn get(&self, path: &str) -> TestResponse {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// A token request of a client that authenticates by `client_secret_basic` with its right secret.
+    pub async fn token(&self, client: &str, form: &[(&str, &str)]) -> TestResponse {
+        self.send(token_request(Some(&basic(client, &secret(client))), form))
+            .await
+    }
+
+    /// Redeems a code as its client does.
+    pub async fn redeem(&self, client: &str, code: &str) -> TestResponse {
+        self.token(client, &code_form(code)).await
+    }
+
+    /// Refreshes as the client of the token does.
+    pub async fn refresh(&self, client: &str, refresh_token: &str) -> TestResponse {
+        self.token(
+            client,
+            &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)],
+        )
+        .await
+    }
+
+    /// Issues a code for `shop` and `ada` and redeems it: the response's JSON.
+    pub async fn tokens(&self, scope: &str) -> serde_json::Value {
+        let issued = self
+            .issue(Issue {
+                scope,
+                ..Issue::default()
+            })
+            .await;
+        let response = self.redeem("shop", &issued.code).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        response.json()
+    }
+
+    /// Asks userinfo with the token in the header.
+    pub async fn userinfo(&self, access_token: &str) -> TestResponse {
+        let request = Request::get("/api/userinfo")
+            .header(AUTHORIZATION, format!("Bearer {access_token}"))
+            .body(Body::empty())
+            .unwrap();
+        self.send(request).await
+    }
+}
+
+/// What a person allowed.
+pub struct Issue<'a> {
+    pub client: &'a str,
+    pub user: &'a str,
+    pub scope: &'a str,
+    pub redirect_uri: &'a str,
+    pub code_challenge: Option<&'a str>,
+    pub nonce: Option<&'a str>,
+    pub auth_time_requested: bool,
+}
+
+impl Default for Issue<'_> {
+    fn default() -> Self {
+        Self {
+            client: "shop",
+            user: "ada",
+            scope: "openid profile",
+            redirect_uri: fixtures::REDIRECT_URI,
+            code_challenge: Some(fixtures::CODE_CHALLENGE),
+            nonce: Some("nonce"),
+            auth_time_requested: false,
+        }
+    }
+}
+
+/// A code and what it hangs on.
+pub struct Issued {
+    pub code: String,
+    pub grant: GrantId,
+    pub session: TokenHash,
+}
+
+/// A response, read to its end.
+pub struct TestResponse {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl TestResponse {
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// A header that comes once.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next();
+        assert!(values.next().is_none(), "{name} is repeated");
+        first.map(|value| value.to_str().unwrap())
+    }
+
+    /// Asserts a JSON error with this status.
+    #[track_caller]
+    pub fn assert_error(&self, status: StatusCode, error: &str) {
+        assert_eq!(
+            (self.status, self.json()["error"].as_str()),
+            (status, Some(error)),
+            "{}",
+            self.text()
+        );
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        assert_eq!(self.header("pragma"), Some("no-cache"));
+        assert_eq!(self.header("content-type"), Some("application/json"));
+    }
+}
+
+/// The secret of the client that [`TestApp::register_client`] makes.
+pub fn secret(client: &str) -> String {
+    format!("secret of {client}")
+}
+
+/// The header of `client_secret_basic`.
+pub fn basic(client: &str, secret: &str) -> String {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let client_id = fixtures::client(client).client_id;
+    let joined = format!("{}:{}", encode(client_id.as_str()), encode(secret));
+    format!("Basic {}", STANDARD.encode(joined))
+}
+
+/// The form that redeems a code of [`Issue::default`].
+pub fn code_form(code: &str) -> [(&str, &str); 4] {
+    [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", fixtures::REDIRECT_URI),
+        ("code_verifier", CODE_VERIFIER),
+    ]
+}
+
+/// A form body.
+pub fn encode(form: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish()
+}
+
+/// A token request.
+pub fn token_request(authorization: Option<&str>, form: &[(&str, &str)]) -> Request<Body> {
+    let mut request =
+        Request::post("/api/token/v2").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let Some(authorization) = authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    request.body(Body::from(encode(form))).unwrap()
+}

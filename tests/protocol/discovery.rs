@@ -1,0 +1,160 @@
+//! Discovery and JWKS.
+
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+
+use crate::app::{ISSUER, TestApp};
+use crate::faulty_store::Fault;
+
+const CONFIGURATION: &str = "/.well-known/openid-configuration";
+const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+const JWKS: &str = "/.well-known/jwks.json";
+
+/// The issuer comes from configuration, never from what a request says about hosts.
+#[tokio::test]
+async fn rule_55_the_issuer_is_the_configured_one_whatever_the_request_says() {
+    let app = TestApp::new().await;
+    let plain = app.get(CONFIGURATION).await;
+    assert_eq!(plain.status, StatusCode::OK);
+    assert_eq!(plain.json()["issuer"], ISSUER);
+    for (name, value) in [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-prefix", "/evil"),
+        ("forwarded", "host=evil.example;proto=http"),
+    ] {
+        let request = Request::get(CONFIGURATION).header(name, value);
+        let response = app.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.body, plain.body, "{name}");
+    }
+}
+
+/// An issuer with a path: everything hangs under it, and the well-known part may also come before it (RFC 8414 section 3.1).
+#[tokio::test]
+async fn rule_55_an_issuer_with_a_path_answers_both_forms() {
+    let issuer = "https://id.example.org/tenant/a";
+    let app = TestApp::with_issuer(issuer).await;
+    let under = app.get("/tenant/a/.well-known/openid-configuration").await;
+    assert_eq!(under.json()["issuer"], issuer);
+    for path in [
+        "/tenant/a/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration/tenant/a",
+        "/.well-known/oauth-authorization-server/tenant/a",
+    ] {
+        assert_eq!(app.get(path).await.body, under.body, "{path}");
+    }
+    for path in [
+        CONFIGURATION,
+        AUTHORIZATION_SERVER,
+        JWKS,
+        "/api/userinfo",
+        "/tenant",
+    ] {
+        assert_eq!(app.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(
+        app.get("/tenant/a/.well-known/jwks.json").await.status,
+        StatusCode::OK
+    );
+}
+
+/// Every endpoint that is advertised is there, and nothing is advertised that does not work.
+#[tokio::test]
+async fn rule_55_discovery_advertises_what_works() {
+    let app = TestApp::new().await;
+    let document = app.get(CONFIGURATION).await.json();
+    assert_eq!(app.get(AUTHORIZATION_SERVER).await.json(), document);
+    for (member, value) in [
+        ("response_types_supported", json!(["code"])),
+        ("response_modes_supported", json!(["query"])),
+        (
+            "grant_types_supported",
+            json!(["authorization_code", "refresh_token"]),
+        ),
+        ("subject_types_supported", json!(["public"])),
+        ("id_token_signing_alg_values_supported", json!(["RS256"])),
+        (
+            "token_endpoint_auth_methods_supported",
+            json!(["client_secret_basic", "client_secret_post", "none"]),
+        ),
+        ("code_challenge_methods_supported", json!(["S256"])),
+        ("authorization_response_iss_parameter_supported", json!(true)),
+        ("request_parameter_supported", json!(false)),
+        ("request_uri_parameter_supported", json!(false)),
+        ("claims_parameter_supported", json!(false)),
+    ] {
+        assert_eq!(document[member], value, "{member}");
+    }
+    for absent in [
+        "end_session_endpoint",
+        "revocation_endpoint",
+        "introspection_endpoint",
+    ] {
+        assert_eq!(document[absent], Value::Null, "{absent}");
+    }
+    for member in [
+        "token_endpoint",
+        "userinfo_endpoint",
+        "jwks_uri",
+        "authorization_endpoint",
+    ] {
+        let path = document[member].as_str().unwrap().strip_prefix(ISSUER).unwrap();
+        assert_ne!(app.get(path).await.status, StatusCode::NOT_FOUND, "{member}");
+    }
+}
+
+/// Discovery and JWKS answer at once, without the store: before it is provisioned and while it is away.
+#[tokio::test]
+async fn rule_82_discovery_and_jwks_need_no_store() {
+    let app = TestApp::unprovisioned(ISSUER);
+    app.store.fail("*", Fault::Unavailable);
+    for path in [CONFIGURATION, AUTHORIZATION_SERVER, JWKS] {
+        let response = app.get(path).await;
+        assert_eq!(response.status, StatusCode::OK, "{path}");
+        assert_eq!(
+            response.header("cache-control"),
+            Some("public, max-age=3600"),
+            "{path}"
+        );
+    }
+}
+
+/// The key set has public members only, unique `kid`s, `use` and `alg`; RSA keys have at least 2048 bits, EC keys are on
+/// P-256.
+#[tokio::test]
+async fn rule_51_the_key_set_is_public_and_strong() {
+    let app = TestApp::new().await;
+    let response = app.get(JWKS).await;
+    assert_eq!(response.header("content-type"), Some("application/jwk-set+json"));
+    let set = response.json();
+    let keys = set["keys"].as_array().unwrap();
+    let mut kids = Vec::new();
+    let mut algorithms = Vec::new();
+    for key in keys {
+        for (member, _) in key.as_object().unwrap() {
+            let public = ["kty", "kid", "use", "alg", "key_ops", "n", "e", "crv", "x", "y"];
+            assert!(public.contains(&member.as_str()), "{member}");
+        }
+        assert_eq!(key["use"], "sig");
+        kids.push(key["kid"].as_str().unwrap());
+        algorithms.push(key["alg"].as_str().unwrap());
+        match key["kty"].as_str().unwrap() {
+            "RSA" => {
+                let modulus = URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).unwrap();
+                assert!(modulus.len() >= 256 && modulus[0] >= 0x80, "fewer than 2048 bits");
+            }
+            "EC" => assert_eq!(key["crv"], "P-256"),
+            other => panic!("a key of type {other}"),
+        }
+    }
+    kids.sort_unstable();
+    kids.dedup();
+    assert_eq!(kids.len(), keys.len(), "a kid is repeated");
+    algorithms.sort_unstable();
+    algorithms.dedup();
+    assert_eq!(algorithms, ["ES256", "RS256"]);
+}

@@ -1,0 +1,287 @@
+//! The real memory store with faults put in front of it: what a test sees of a store that is away, or of a bug below a
+//! handler.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
+use claviger::oidc::opaque_token::TokenHash;
+use claviger::oidc::password::PasswordHash;
+use claviger::oidc::scope::ScopeSet;
+use claviger::store::memory::MemoryStore;
+use claviger::store::records::{
+    AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
+    GrantRecord, InteractionRecord, NewRefreshToken, RefreshTokenRecord, SessionRecord, UserRecord,
+    UserRegistration,
+};
+use claviger::store::{
+    IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser, RotateRefreshToken, SignIn, Store,
+    StoreError,
+};
+
+/// What happens at an operation.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// It answers that the store is away.
+    Unavailable,
+    /// It panics.
+    Panic,
+}
+
+/// The store.
+pub struct FaultyStore {
+    inner: MemoryStore,
+    fault: Mutex<Option<(&'static str, Fault)>>,
+}
+
+impl FaultyStore {
+    /// Without a fault.
+    pub fn new(inner: MemoryStore) -> Self {
+        Self {
+            inner,
+            fault: Mutex::new(None),
+        }
+    }
+
+    /// Puts a fault at the operation of this name; `*` means every operation.
+    pub fn fail(&self, operation: &'static str, fault: Fault) {
+        *self.fault.lock().unwrap() = Some((operation, fault));
+    }
+
+    /// Takes the fault away.
+    pub fn heal(&self) {
+        *self.fault.lock().unwrap() = None;
+    }
+
+    fn reach(&self, operation: &str) -> Result<(), StoreError> {
+        // Copied out, so that a panic does not poison the lock.
+        let fault = *self.fault.lock().unwrap();
+        match fault {
+            Some((name, fault)) if name == "*" || name == operation => match fault {
+                Fault::Unavailable => Err(StoreError::Unavailable("the test took it away".to_owned())),
+                Fault::Panic => panic!("the test made {operation} panic"),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn bind_cluster(&self, cluster: &ClusterIdentity) -> Result<Option<ClusterIdentity>, StoreError> {
+        self.reach("bind_cluster")?;
+        self.inner.bind_cluster(cluster).await
+    }
+
+    async fn bind_keyring(&self, keyring_id: &str) -> Result<String, StoreError> {
+        self.reach("bind_keyring")?;
+        self.inner.bind_keyring(keyring_id).await
+    }
+
+    async fn keyring_id(&self) -> Result<Option<String>, StoreError> {
+        self.reach("keyring_id")?;
+        self.inner.keyring_id().await
+    }
+
+    async fn mark_provisioned(&self) -> Result<(), StoreError> {
+        self.reach("mark_provisioned")?;
+        self.inner.mark_provisioned().await
+    }
+
+    async fn is_provisioned(&self) -> Result<bool, StoreError> {
+        self.reach("is_provisioned")?;
+        self.inner.is_provisioned().await
+    }
+
+    async fn register_client(&self, registration: ClientRegistration) -> Result<RegisterClient, StoreError> {
+        self.reach("register_client")?;
+        self.inner.register_client(registration).await
+    }
+
+    async fn complete_client(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError> {
+        self.reach("complete_client")?;
+        self.inner.complete_client(uid, done).await
+    }
+
+    async fn client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+        self.reach("client")?;
+        self.inner.client(client_id).await
+    }
+
+    async fn client_by_uid(&self, uid: &ResourceUid) -> Result<Option<ClientRecord>, StoreError> {
+        self.reach("client_by_uid")?;
+        self.inner.client_by_uid(uid).await
+    }
+
+    async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
+        self.reach("clients")?;
+        self.inner.clients().await
+    }
+
+    async fn origin_is_registered(&self, origin: &str) -> Result<bool, StoreError> {
+        self.reach("origin_is_registered")?;
+        self.inner.origin_is_registered(origin).await
+    }
+
+    async fn mark_clients_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError> {
+        self.reach("mark_clients_absent")?;
+        self.inner.mark_clients_absent(uids).await
+    }
+
+    async fn remove_client(&self, uid: &ResourceUid) -> Result<(), StoreError> {
+        self.reach("remove_client")?;
+        self.inner.remove_client(uid).await
+    }
+
+    async fn register_user(&self, registration: UserRegistration) -> Result<RegisterUser, StoreError> {
+        self.reach("register_user")?;
+        self.inner.register_user(registration).await
+    }
+
+    async fn complete_user(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError> {
+        self.reach("complete_user")?;
+        self.inner.complete_user(uid, done).await
+    }
+
+    async fn upgrade_password(
+        &self,
+        uid: &ResourceUid,
+        old: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), StoreError> {
+        self.reach("upgrade_password")?;
+        self.inner.upgrade_password(uid, old, new).await
+    }
+
+    async fn user_by_username(&self, username: &str) -> Result<Option<UserRecord>, StoreError> {
+        self.reach("user_by_username")?;
+        self.inner.user_by_username(username).await
+    }
+
+    async fn user_by_subject(&self, subject: &Subject) -> Result<Option<UserRecord>, StoreError> {
+        self.reach("user_by_subject")?;
+        self.inner.user_by_subject(subject).await
+    }
+
+    async fn user_by_uid(&self, uid: &ResourceUid) -> Result<Option<UserRecord>, StoreError> {
+        self.reach("user_by_uid")?;
+        self.inner.user_by_uid(uid).await
+    }
+
+    async fn users(&self) -> Result<Vec<UserRecord>, StoreError> {
+        self.reach("users")?;
+        self.inner.users().await
+    }
+
+    async fn mark_users_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError> {
+        self.reach("mark_users_absent")?;
+        self.inner.mark_users_absent(uids).await
+    }
+
+    async fn remove_user(&self, uid: &ResourceUid) -> Result<(), StoreError> {
+        self.reach("remove_user")?;
+        self.inner.remove_user(uid).await
+    }
+
+    async fn sign_in(
+        &self,
+        session: SessionRecord,
+        replaces: Option<TokenHash>,
+        interaction: InteractionRecord,
+    ) -> Result<SignIn, StoreError> {
+        self.reach("sign_in")?;
+        self.inner.sign_in(session, replaces, interaction).await
+    }
+
+    async fn session(&self, hash: &TokenHash) -> Result<Option<(SessionRecord, UserRecord)>, StoreError> {
+        self.reach("session")?;
+        self.inner.session(hash).await
+    }
+
+    async fn end_session(&self, hash: &TokenHash) -> Result<(), StoreError> {
+        self.reach("end_session")?;
+        self.inner.end_session(hash).await
+    }
+
+    async fn begin_interaction(&self, interaction: InteractionRecord) -> Result<(), StoreError> {
+        self.reach("begin_interaction")?;
+        self.inner.begin_interaction(interaction).await
+    }
+
+    async fn interaction(&self, hash: &TokenHash) -> Result<Option<InteractionRecord>, StoreError> {
+        self.reach("interaction")?;
+        self.inner.interaction(hash).await
+    }
+
+    async fn end_interaction(&self, hash: &TokenHash) -> Result<(), StoreError> {
+        self.reach("end_interaction")?;
+        self.inner.end_interaction(hash).await
+    }
+
+    async fn consented_scopes(
+        &self,
+        user: &ResourceUid,
+        client: &ResourceUid,
+    ) -> Result<ScopeSet, StoreError> {
+        self.reach("consented_scopes")?;
+        self.inner.consented_scopes(user, client).await
+    }
+
+    async fn issue_authorization_code(
+        &self,
+        interaction: Option<TokenHash>,
+        grant: GrantRecord,
+        code: AuthorizationCodeRecord,
+        remember: Option<ScopeSet>,
+    ) -> Result<IssueCode, StoreError> {
+        self.reach("issue_authorization_code")?;
+        self.inner
+            .issue_authorization_code(interaction, grant, code, remember)
+            .await
+    }
+
+    async fn redeem_authorization_code(
+        &self,
+        hash: &TokenHash,
+        binding: &CodeBinding,
+        refresh_token: Option<NewRefreshToken>,
+    ) -> Result<RedeemCode, StoreError> {
+        self.reach("redeem_authorization_code")?;
+        self.inner
+            .redeem_authorization_code(hash, binding, refresh_token)
+            .await
+    }
+
+    async fn refresh_token(
+        &self,
+        hash: &TokenHash,
+    ) -> Result<Option<(RefreshTokenRecord, GrantRecord)>, StoreError> {
+        self.reach("refresh_token")?;
+        self.inner.refresh_token(hash).await
+    }
+
+    async fn rotate_refresh_token(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        successor: NewRefreshToken,
+    ) -> Result<RotateRefreshToken, StoreError> {
+        self.reach("rotate_refresh_token")?;
+        self.inner.rotate_refresh_token(hash, client, successor).await
+    }
+
+    async fn live_grant(&self, id: &GrantId) -> Result<Option<Redeemed>, StoreError> {
+        self.reach("live_grant")?;
+        self.inner.live_grant(id).await
+    }
+
+    async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError> {
+        self.reach("revoke_grant")?;
+        self.inner.revoke_grant(id).await
+    }
+
+    async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
+        self.reach("sweep")?;
+        self.inner.sweep(limit).await
+    }
+}

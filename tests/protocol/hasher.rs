@@ -1,0 +1,51 @@
+//! Argon2id with small parameters that counts what it computes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger::oidc::password::{HasherError, Password, PasswordHash, PasswordHasher, Verification};
+
+/// The hasher.
+#[derive(Default)]
+pub struct CountingHasher {
+    computed: AtomicUsize,
+}
+
+impl CountingHasher {
+    /// How many hashes were computed.
+    pub fn computed(&self) -> usize {
+        self.computed.load(Ordering::SeqCst)
+    }
+
+    fn compute(&self, password: &Password) -> String {
+        self.computed.fetch_add(1, Ordering::SeqCst);
+        let parameters = Params::new(64, 1, 1, None).unwrap();
+        let mut output = [0; 32];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
+            .hash_password_into(password.expose().as_bytes(), b"the salt of tests", &mut output)
+            .unwrap();
+        URL_SAFE_NO_PAD.encode(output)
+    }
+}
+
+#[async_trait]
+impl PasswordHasher for CountingHasher {
+    async fn hash(&self, password: &Password) -> Result<PasswordHash, HasherError> {
+        Ok(PasswordHash::from_phc(self.compute(password)))
+    }
+
+    async fn verify(
+        &self,
+        password: &Password,
+        hash: Option<&PasswordHash>,
+    ) -> Result<Verification, HasherError> {
+        let computed = self.compute(password);
+        Ok(Verification {
+            matches: hash.is_some_and(|hash| hash.as_phc() == computed),
+            outdated: false,
+        })
+    }
+}
