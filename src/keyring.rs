@@ -3,9 +3,34 @@
 //! The keyring is one document (JSON, versioned) that holds several keys of each kind with their times, kept in a Secret
 //! of claviger's own namespace or in a directory behind [`KeyringStorage`]. Private keys never leave this module.
 
+pub mod directory;
+mod document;
+mod master_key;
+mod opening;
+mod sealing_key;
+mod signing_key;
+mod verification;
+
+#[cfg(test)]
+mod tests;
+
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::oidc::identifier::ResourceUid;
+use crate::random::{self, Random};
+
+use document::Document;
+use master_key::MasterKey;
+pub use opening::OpenKeyringError;
+use sealing_key::SealingKey;
+use signing_key::{PublicJwk, SigningKey};
 
 /// Why the storage failed.
 #[derive(Debug, Error)]
@@ -41,22 +66,28 @@ pub trait KeyringStorage: Send + Sync + 'static {
     async fn create(&self, document: &[u8]) -> Result<bool, KeyringStorageError>;
 }
 
-// ------- the shape that callers build against; the bodies are being written -------
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use crate::clock::Timestamp;
-use crate::oidc::identifier::ResourceUid;
-use crate::random::Random;
-
 /// `alg` of what we sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SigningAlgorithm {
     /// ID tokens.
+    #[serde(rename = "RS256")]
     Rs256,
     /// Access tokens.
+    #[serde(rename = "ES256")]
     Es256,
+}
+
+impl SigningAlgorithm {
+    /// All of them; a keyring holds a key for each.
+    const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
+
+    /// The name of RFC 7518 section 3.1.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
+    }
 }
 
 /// Why a keyring cannot be used.
@@ -75,60 +106,150 @@ pub enum KeyringError {
 #[error("token rejected: {0}")]
 pub struct TokenRejected(pub &'static str);
 
-/// All keys.
-pub struct Keyring {}
+/// All keys. No `Debug`, no `Serialize`; what leaves is derived, signed, sealed or public.
+pub struct Keyring {
+    id: String,
+    document: Zeroizing<Vec<u8>>,
+    /// Oldest first; never empty.
+    master_keys: Vec<MasterKey>,
+    /// Those that sign first, first; one of each algorithm at least.
+    signing_keys: Vec<SigningKey>,
+    /// Oldest first; never empty.
+    sealing_keys: Vec<SealingKey>,
+}
 
-#[expect(
-    unused_variables,
-    clippy::unused_self,
-    clippy::todo,
-    clippy::unimplemented,
-    reason = "signatures first"
-)]
 impl Keyring {
     /// New keys of each kind.
     pub fn generate(now: Timestamp, random: &dyn Random) -> Result<Self, KeyringError> {
-        unimplemented!()
+        let signing_keys = SigningAlgorithm::ALL
+            .into_iter()
+            .map(|algorithm| SigningKey::generate(algorithm, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let document = Document::new(
+            URL_SAFE_NO_PAD.encode(random::bytes::<16>(random)),
+            vec![MasterKey::generate(now, random)],
+            signing_keys,
+            vec![SealingKey::generate(now, random)],
+        );
+        Self::from_document(&document.write()?)
     }
 
     /// Reads the document.
     pub fn from_document(document: &[u8]) -> Result<Self, KeyringError> {
-        unimplemented!()
+        let read = Document::read(document)?;
+        let mut master_keys = read
+            .master_keys
+            .into_iter()
+            .map(MasterKey::from_entry)
+            .collect::<Result<Vec<_>, _>>()?;
+        master_keys.sort_by_key(MasterKey::created_at);
+        let mut signing_keys = read
+            .signing_keys
+            .into_iter()
+            .map(SigningKey::from_entry)
+            .collect::<Result<Vec<_>, _>>()?;
+        signing_keys.sort_by_key(SigningKey::signs_from);
+        let mut sealing_keys = read
+            .sealing_keys
+            .iter()
+            .map(SealingKey::from_entry)
+            .collect::<Result<Vec<_>, _>>()?;
+        sealing_keys.sort_by_key(SealingKey::created_at);
+        let keyring = Self {
+            id: read.id,
+            document: Zeroizing::new(document.to_vec()),
+            master_keys,
+            signing_keys,
+            sealing_keys,
+        };
+        keyring.check_complete()?;
+        Ok(keyring)
     }
 
-    /// Writes the document.
+    /// A document can be well formed and still lack what every request needs, or name two keys alike.
+    fn check_complete(&self) -> Result<(), KeyringError> {
+        let malformed = |what: &str| Err(KeyringError::Malformed(what.to_owned()));
+        if self.master_keys.is_empty() {
+            return malformed("it has no master key");
+        }
+        if self.sealing_keys.is_empty() {
+            return malformed("it has no sealing key");
+        }
+        let algorithms = SigningAlgorithm::ALL;
+        if !algorithms
+            .iter()
+            .all(|wanted| self.signing_keys.iter().any(|key| key.algorithm() == *wanted))
+        {
+            return malformed("it lacks a signing key for RS256 or ES256");
+        }
+        if repeats(self.master_keys.iter().map(MasterKey::id))
+            || repeats(self.signing_keys.iter().map(SigningKey::kid))
+            || repeats(self.sealing_keys.iter().map(SealingKey::id))
+        {
+            return malformed("two of its keys have the same id");
+        }
+        Ok(())
+    }
+
+    /// The document.
     pub fn to_document(&self) -> Zeroizing<Vec<u8>> {
-        unimplemented!()
+        self.document.clone()
+    }
+
+    /// Stops publishing and accepting the keys whose time is over, one of each algorithm excepted.
+    fn forget_past(&mut self, now: Timestamp) {
+        let newest = SigningAlgorithm::ALL.map(|algorithm| {
+            self.key_that_signs(algorithm, now)
+                .map(|key| key.kid().to_owned())
+        });
+        self.signing_keys
+            .retain(|key| !key.is_past(now) || newest.iter().flatten().any(|kid| kid == key.kid()));
     }
 
     /// A random id that a store remembers, so that a store and a keyring of different origin never meet.
     pub fn id(&self) -> &str {
-        unimplemented!()
+        &self.id
     }
 
-    /// The master key that new secret versions are derived from.
+    /// The master key that new secret versions are derived from: the newest.
     pub fn current_master_key_id(&self) -> &str {
-        unimplemented!()
+        self.master_keys.last().map_or("", MasterKey::id)
     }
 
-    /// `clv_…` as `design.md` defines it; `None` when there is no such master key.
+    fn master_key(&self, id: &str) -> Option<&MasterKey> {
+        self.master_keys.iter().find(|key| key.id() == id)
+    }
+
+    /// The secret of one version of a client: `clv_` and the base64url of HKDF-SHA256 over the master key, with the info
+    /// `claviger/client-secret/v1`, uid and version, each parted by a NUL. `None` when there is no such master key.
     pub fn client_secret(
         &self,
         master_key_id: &str,
         uid: &ResourceUid,
         version: &str,
     ) -> Option<Zeroizing<String>> {
-        unimplemented!()
+        self.master_key(master_key_id)?.client_secret(uid, version)
     }
 
-    /// A generated password of an `OidcUser`, under a label of its own.
+    /// A generated password of an `OidcUser`, under a label of its own: easy to type, without a prefix.
     pub fn user_password(
         &self,
         master_key_id: &str,
         uid: &ResourceUid,
         version: &str,
     ) -> Option<Zeroizing<String>> {
-        unimplemented!()
+        self.master_key(master_key_id)?.user_password(uid, version)
+    }
+
+    /// The newest key whose time to sign has come. A clock that was set back finds none; then the oldest signs, which
+    /// every relying party knows by now.
+    fn key_that_signs(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Option<&SigningKey> {
+        let mut keys = self
+            .signing_keys
+            .iter()
+            .filter(|key| key.algorithm() == algorithm);
+        let oldest = keys.clone().next();
+        keys.rfind(|key| key.signs_from() <= now).or(oldest)
     }
 
     /// A JWS in compact form.
@@ -139,18 +260,26 @@ impl Keyring {
         claims: &impl Serialize,
         now: Timestamp,
     ) -> Result<String, KeyringError> {
-        unimplemented!()
+        self.key_that_signs(algorithm, now)
+            .ok_or(KeyringError::Crypto("find a key to sign with"))?
+            .sign(typ, claims)
     }
 
     /// The claims of a token that this keyring signed and whose header says `typ`. Says nothing about `iss`, `aud` and
     /// times, which are the caller's to check.
     pub fn verify<C: DeserializeOwned>(&self, token: &str, typ: &str) -> Result<C, TokenRejected> {
-        unimplemented!()
+        verification::verify(&self.signing_keys, token, typ)
     }
 
-    /// The public keys, as the JSON of a JWK Set (RFC 7517).
+    /// The public keys, as the JSON of a JWK Set (RFC 7517 section 5).
     pub fn jwks(&self) -> Vec<u8> {
-        unimplemented!()
+        #[derive(Serialize)]
+        struct JwkSet<'a> {
+            keys: Vec<PublicJwk<'a>>,
+        }
+        let keys = self.signing_keys.iter().map(SigningKey::public_jwk).collect();
+        // Strings only: there is nothing in it that JSON cannot say.
+        serde_json::to_vec(&JwkSet { keys }).unwrap_or_default()
     }
 
     /// Seals `plain` for one purpose: unreadable and unalterable for whoever carries it. Base64url text.
@@ -160,11 +289,20 @@ impl Keyring {
         plain: &[u8],
         random: &dyn Random,
     ) -> Result<String, KeyringError> {
-        unimplemented!()
+        self.sealing_keys
+            .last()
+            .ok_or(KeyringError::Crypto("find a key to seal with"))?
+            .seal(purpose, plain, random)
     }
 
     /// Opens what [`Keyring::seal`] sealed for the same purpose.
     pub fn open(&self, purpose: &'static str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
-        unimplemented!()
+        sealing_key::open(&self.sealing_keys, purpose, sealed)
     }
+}
+
+fn repeats<T: Ord>(ids: impl Iterator<Item = T>) -> bool {
+    let mut ids: Vec<T> = ids.collect();
+    ids.sort_unstable();
+    ids.windows(2).any(|pair| pair[0] == pair[1])
 }
