@@ -6,7 +6,7 @@ mod control_plane;
 mod credentials;
 mod service_account;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ const START: Duration = Duration::from_mins(2);
 pub struct ClusterOptions {
     /// Writes down every request; see [`Cluster::audit_events`].
     pub audit_log: bool,
+    /// The folder for the servers' logs, if not one that goes away with the cluster.
+    pub logs: Option<PathBuf>,
 }
 
 /// A running control plane. Dropping it ends its processes and removes its folder.
@@ -39,6 +41,7 @@ pub struct Cluster {
     refreshers: Mutex<Vec<service_account::Refresher>>,
     credentials: Credentials,
     addresses: Addresses,
+    logs: PathBuf,
     folder: Folder,
 }
 
@@ -49,12 +52,14 @@ impl Cluster {
         let folder = Folder::new("cluster")?;
         let addresses = Addresses::choose()?;
         let credentials = Credentials::make(&folder, &addresses)?;
-        let plane = ControlPlane::start(binaries, &folder, &addresses, &options)?;
+        let logs = options.logs.clone().unwrap_or_else(|| folder.join("logs"));
+        let plane = ControlPlane::start(binaries, &folder, &addresses, &options, &logs)?;
         let cluster = Self {
             plane: Mutex::new(plane),
             refreshers: Mutex::default(),
             credentials,
             addresses,
+            logs,
             folder,
         };
         cluster.wait_until_ready().await?;
@@ -71,7 +76,11 @@ impl Cluster {
         static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
         SHARED
             .get_or_init(|| {
-                Self::start_blocking(ClusterOptions { audit_log: true }).map_err(|error| format!("{error:#}"))
+                Self::start_blocking(ClusterOptions {
+                    audit_log: true,
+                    logs: None,
+                })
+                .map_err(|error| format!("{error:#}"))
             })
             .as_ref()
             .map_err(|error| anyhow::anyhow!("{error}"))
@@ -118,8 +127,8 @@ impl Cluster {
     }
 
     /// The folder with the logs of the servers.
-    pub fn logs(&self) -> PathBuf {
-        self.folder.join("logs")
+    pub fn logs(&self) -> &Path {
+        &self.logs
     }
 
     /// A client with all rights, for the runtime that calls this.
@@ -157,7 +166,7 @@ impl Cluster {
 
     /// What the API server has done so far, oldest first; needs the audit log.
     pub fn audit_events(&self) -> Result<Vec<AuditEvent>> {
-        audit::read(&self.folder.join("logs/audit.log"))
+        audit::read(&self.logs.join("audit.log"))
     }
 
     /// A new namespace whose name begins as given.

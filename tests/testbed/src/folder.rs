@@ -14,12 +14,27 @@ pub struct Folder {
 impl Folder {
     /// Makes a folder for the owner only; it holds private keys and tokens.
     pub fn new(purpose: &str) -> Result<Self> {
+        Self::new_in(&std::env::temp_dir(), purpose)
+    }
+
+    /// Makes it inside of another.
+    pub fn new_in(parent: &Path, purpose: &str) -> Result<Self> {
         let inner = tempfile::Builder::new()
             .prefix(&format!("claviger-{purpose}-"))
-            .tempdir()
+            .tempdir_in(parent)
             .context("failed to make a temporary folder")?;
         keeper::hold_folder(inner.path());
         Ok(Self { inner: Some(inner) })
+    }
+
+    /// Leaves it where it is, for somebody to look into.
+    pub fn keep(mut self) -> PathBuf {
+        let kept = self
+            .inner
+            .take()
+            .map_or_else(PathBuf::new, tempfile::TempDir::keep);
+        keeper::release_folder(&kept);
+        kept
     }
 
     /// Where it is.

@@ -3,11 +3,24 @@
 //!
 //! It uses the claviger binary and never the library, so that what it sees is what a user sees.
 
+pub mod browser;
+pub mod claviger;
 pub mod cluster;
+pub mod command;
 pub mod folder;
+pub mod helm;
+pub mod installation;
+pub mod kubectl;
 pub mod poll;
 pub mod ports;
 pub mod process;
+pub mod random;
+pub mod relying_party;
+pub mod sample_app;
 pub mod tools;
 
+pub use browser::Browser;
+pub use claviger::{Claviger, ClavigerOptions};
 pub use cluster::{Cluster, ClusterOptions};
+pub use installation::{Installation, InstallationOptions};
+pub use relying_party::RelyingParty;

@@ -1,12 +1,23 @@
 //! `testbed run` is what `make run` does; `testbed cluster` is a bare control plane to try things on.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it speaks to a person at a terminal"
+)]
+
+mod run;
+mod signals;
+mod steps;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use serde_json::json;
+use testbed::helm::{Helm, Release};
 use testbed::process::keeper;
 use testbed::{Cluster, ClusterOptions};
-use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(about = "A Kubernetes control plane on loopback, and claviger on it")]
@@ -17,14 +28,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start a control plane, print its kubeconfig's path and stay until Ctrl-C
+    /// Install claviger on a cluster of its own, sign somebody in step by step, and stay up for a browser
+    Run(run::RunArguments),
+    /// Start a bare control plane, print its kubeconfig's path and stay until Ctrl-C
     Cluster,
+    /// Lint the chart and print what Helm renders with its defaults
+    Chart,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments).await,
         Command::Cluster => cluster().await,
+        Command::Chart => chart().await,
     };
     keeper::finish();
     match outcome {
@@ -37,20 +54,21 @@ async fn main() -> ExitCode {
 }
 
 async fn cluster() -> Result<()> {
-    let cluster = Cluster::start(ClusterOptions { audit_log: true }).await?;
+    let cluster = signals::or_end(Cluster::start(ClusterOptions {
+        audit_log: true,
+        ..ClusterOptions::default()
+    }))
+    .await?;
     println!("{}", cluster.kubeconfig().display());
-    wait_for_the_end().await
+    signals::end().await
 }
 
-/// Returns on Ctrl-C, `kill`, a closed terminal, or when the program that started us is gone.
-async fn wait_for_the_end() -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
+async fn chart() -> Result<()> {
+    let helm = Helm::offline()?;
+    let values = json!({ "issuer": "https://id.example.org" });
+    eprint!("{}", helm.lint(&values).await?);
+    for object in helm.template(&Release::new(values)).await? {
+        print!("---\n{}", serde_yaml::to_string(&object)?);
     }
     Ok(())
 }

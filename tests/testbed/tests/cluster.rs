@@ -35,7 +35,11 @@ async fn create_config_map(client: &Client, namespace: &str, name: &str) -> kube
 /// What one program needs of a cluster, step by step, since each cluster costs seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn serves_counts_and_survives_an_outage() -> Result<()> {
-    let cluster = Cluster::start(ClusterOptions { audit_log: true }).await?;
+    let cluster = Cluster::start(ClusterOptions {
+        audit_log: true,
+        ..ClusterOptions::default()
+    })
+    .await?;
     let client = cluster.client()?;
     let namespace = cluster.temp_namespace("bed").await?;
 

@@ -1,10 +1,10 @@
 //! The processes of the control plane and their flags.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cluster::ClusterOptions;
 use crate::folder::Folder;
@@ -50,6 +50,7 @@ pub(super) struct ControlPlane {
     apiserver: Option<Process>,
     etcd: Process,
     binaries: KubeBinaries,
+    logs: PathBuf,
     audit_log: bool,
 }
 
@@ -59,19 +60,17 @@ impl ControlPlane {
         folder: &Folder,
         addresses: &Addresses,
         options: &ClusterOptions,
+        logs: &Path,
     ) -> Result<Self> {
-        std::fs::create_dir_all(folder.join("logs"))?;
+        std::fs::create_dir_all(logs).context("failed to make the folder for logs")?;
         folder.write("audit-policy.yaml", AUDIT_POLICY)?;
-        let etcd = Process::spawn(
-            "etcd",
-            etcd(&binaries, folder, addresses),
-            &folder.join("logs/etcd.log"),
-        )?;
+        let etcd = Process::spawn("etcd", etcd(&binaries, folder, addresses), &logs.join("etcd.log"))?;
         let mut plane = Self {
             controller_manager: None,
             apiserver: None,
             etcd,
             binaries,
+            logs: logs.to_owned(),
             audit_log: options.audit_log,
         };
         plane.start_api_server(folder, addresses)?;
@@ -79,8 +78,13 @@ impl ControlPlane {
     }
 
     pub(super) fn start_api_server(&mut self, folder: &Folder, addresses: &Addresses) -> Result<()> {
-        let command = apiserver(&self.binaries.apiserver, folder, addresses, self.audit_log);
-        let log = folder.join("logs/kube-apiserver.log");
+        let command = apiserver(
+            &self.binaries.apiserver,
+            folder,
+            addresses,
+            self.audit_log.then_some(&self.logs),
+        );
+        let log = self.logs.join("kube-apiserver.log");
         self.apiserver = Some(Process::spawn("kube-apiserver", command, &log)?);
         Ok(())
     }
@@ -93,7 +97,7 @@ impl ControlPlane {
 
     pub(super) fn start_controller_manager(&mut self, folder: &Folder) -> Result<()> {
         let command = controller_manager(&self.binaries.controller_manager, folder);
-        let log = folder.join("logs/kube-controller-manager.log");
+        let log = self.logs.join("kube-controller-manager.log");
         self.controller_manager = Some(Process::spawn("kube-controller-manager", command, &log)?);
         Ok(())
     }
@@ -129,7 +133,7 @@ fn etcd(binaries: &KubeBinaries, folder: &Folder, addresses: &Addresses) -> Comm
     command
 }
 
-fn apiserver(binary: &Path, folder: &Folder, addresses: &Addresses, audit_log: bool) -> Command {
+fn apiserver(binary: &Path, folder: &Folder, addresses: &Addresses, audit_logs: Option<&PathBuf>) -> Command {
     let mut command = Command::new(binary);
     flag(&mut command, "etcd-servers", addresses.etcd_url());
     flag(&mut command, "bind-address", "127.0.0.1");
@@ -160,13 +164,13 @@ fn apiserver(binary: &Path, folder: &Folder, addresses: &Addresses, audit_log: b
     flag(&mut command, "service-cluster-ip-range", "10.96.0.0/16");
     // An API server that is told to end stops at once: nobody is load balancing to it.
     flag(&mut command, "shutdown-delay-duration", "0s");
-    if audit_log {
+    if let Some(logs) = audit_logs {
         flag(
             &mut command,
             "audit-policy-file",
             folder.join("audit-policy.yaml"),
         );
-        flag(&mut command, "audit-log-path", folder.join("logs/audit.log"));
+        flag(&mut command, "audit-log-path", logs.join("audit.log"));
         flag(&mut command, "audit-log-maxsize", "4096");
     }
     command

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::control_plane::Addresses;
 use crate::folder::Folder;
+use crate::random;
 
 /// What it takes to speak to the API server.
 pub(super) struct Credentials {
@@ -27,7 +28,7 @@ impl Credentials {
         let accounts = KeyPair::generate().context("failed to make the ServiceAccounts' signing key")?;
         folder.write("service-accounts.key", accounts.serialize_pem())?;
         folder.write("service-accounts.pub", accounts.public_key_pem())?;
-        let admin_token = random_token()?;
+        let admin_token = random::token()?;
         folder.write(
             "tokens.csv",
             format!("{admin_token},admin,admin,\"system:masters\"\n"),
@@ -99,14 +100,4 @@ fn server_certificate(folder: &Folder) -> Result<String> {
     folder.write("server.crt", server.pem())?;
     folder.write("server.key", server_key.serialize_pem())?;
     Ok(certificate)
-}
-
-/// 256 bits that nobody guesses, in characters that fit everywhere.
-pub(crate) fn random_token() -> Result<String> {
-    let mut bytes = [0; 32];
-    rustls::crypto::aws_lc_rs::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| anyhow::anyhow!("the system has no randomness"))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -1,0 +1,178 @@
+//! A person with a browser, without the browser: cookies, redirects followed one by one, forms filled in and submitted.
+//! What needs scripts, looks or real security headers is for Chromium.
+
+pub mod form;
+
+use anyhow::{Context, Result, bail};
+use reqwest::header::{HeaderMap, LOCATION, ORIGIN};
+use reqwest::{Client, RequestBuilder, StatusCode};
+use url::Url;
+
+use crate::browser::form::Form;
+
+/// More pages than any sign-in has; a loop ends here.
+const MOST_PAGES: usize = 20;
+
+/// A browser with its own cookies.
+#[derive(Clone)]
+pub struct Browser {
+    http: Client,
+}
+
+/// What the server answered.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The URL it came from.
+    pub url: Url,
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The response's header.
+    pub headers: HeaderMap,
+    /// The document.
+    pub body: String,
+}
+
+impl Page {
+    /// Where a redirect leads.
+    pub fn location(&self) -> Option<Url> {
+        let location = self.headers.get(LOCATION)?.to_str().ok()?;
+        self.url
+            .join(location)
+            .ok()
+            .filter(|_| self.status.is_redirection())
+    }
+
+    /// The forms of the document.
+    pub fn forms(&self) -> Vec<Form> {
+        form::forms(&self.body)
+    }
+
+    /// The text of the document, for a message about an unexpected page.
+    pub fn text(&self) -> String {
+        form::text(&self.body)
+    }
+}
+
+impl Browser {
+    /// A browser that has never been anywhere.
+    pub fn new() -> Result<Self> {
+        let http = Client::builder()
+            .cookie_store(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .context("failed to build an HTTP client")?;
+        Ok(Self { http })
+    }
+
+    /// Opens a URL and follows nothing.
+    pub async fn get(&self, url: &Url) -> Result<Page> {
+        self.send(self.http.get(url.clone())).await
+    }
+
+    /// Submits a form of a page by a button, and follows nothing.
+    pub async fn submit(&self, page: &Page, form: &Form, button: Option<&str>) -> Result<Page> {
+        let action = page
+            .url
+            .join(&form.action)
+            .context("a form's action is not a URL")?;
+        let fields = form.submission(button)?;
+        if form.method != "post" {
+            let mut url = action;
+            url.query_pairs_mut().clear().extend_pairs(&fields);
+            return self.get(&url).await;
+        }
+        let request = self
+            .http
+            .post(action.clone())
+            .header(ORIGIN, page.url.origin().ascii_serialization())
+            .header(
+                "Sec-Fetch-Site",
+                if action.origin() == page.url.origin() {
+                    "same-origin"
+                } else {
+                    "cross-site"
+                },
+            )
+            .form(&fields);
+        self.send(request).await
+    }
+
+    /// Follows redirects until there is a page to look at, or until one leads to `stop`.
+    pub async fn follow(&self, mut page: Page, stop: &str) -> Result<Arrival> {
+        for _ in 0..MOST_PAGES {
+            let Some(location) = page.location() else {
+                return Ok(Arrival::Page(page));
+            };
+            if location.as_str().starts_with(stop) {
+                return Ok(Arrival::Callback(location));
+            }
+            page = self.get(&location).await?;
+        }
+        bail!("redirected in circles, last to {}", page.url)
+    }
+
+    /// Goes the whole way from an authorization request to the app's redirect URI: signs in and allows what is asked.
+    pub async fn sign_in(
+        &self,
+        request: &Url,
+        redirect_uri: &str,
+        username: &str,
+        password: &str,
+    ) -> Result<Url> {
+        let mut page = self.get(request).await?;
+        let mut tried = false;
+        for _ in 0..MOST_PAGES {
+            page = match self.follow(page, redirect_uri).await? {
+                Arrival::Callback(url) => return Ok(url),
+                Arrival::Page(page) => page,
+            };
+            let Some(mut form) = page
+                .forms()
+                .into_iter()
+                .find(|form| form.asks_for_sign_in() || form.has_button("allow"))
+            else {
+                bail!(
+                    "{} answered {} with neither sign-in nor consent: {}",
+                    page.url,
+                    page.status,
+                    page.text()
+                );
+            };
+            if form.asks_for_sign_in() {
+                anyhow::ensure!(!tried, "{username} could not sign in: {}", page.text());
+                tried = true;
+                form.fill("username", username)?;
+                form.fill("password", password)?;
+                page = self.submit(&page, &form, Some("sign-in")).await?;
+            } else {
+                page = self.submit(&page, &form, Some("allow")).await?;
+            }
+        }
+        bail!("{MOST_PAGES} pages and no way back to {redirect_uri}")
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Page> {
+        let answer = request.send().await.context("failed to load a page")?;
+        let (url, status, headers) = (answer.url().clone(), answer.status(), answer.headers().clone());
+        let body = answer
+            .text()
+            .await
+            .with_context(|| format!("failed to read {url}"))?;
+        Ok(Page {
+            url,
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+/// Where following redirects ended.
+#[derive(Clone, Debug)]
+pub enum Arrival {
+    /// At a page.
+    Page(Page),
+    /// At the URL that was waited for, which was not opened.
+    Callback(Url),
+}

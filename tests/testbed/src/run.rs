@@ -1,0 +1,97 @@
+//! `make run`: from nothing to somebody signed in, each step one line; then a sample app to click through.
+
+mod app;
+mod setup;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use testbed::folder::Folder;
+use testbed::process;
+use testbed::sample_app::SampleApp;
+
+use crate::run::setup::Setup;
+use crate::signals;
+use crate::steps::Steps;
+
+/// What a person asks for.
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// End after the checks instead of staying up
+    #[arg(long)]
+    once: bool,
+}
+
+/// Fails if any step does. What was started is gone when this returns.
+pub(crate) async fn run(arguments: &RunArguments) -> Result<()> {
+    let steps = Steps::begin();
+    let own = std::env::current_exe().context("failed to find out where this program is")?;
+    let logs = Folder::new_in(own.parent().context("this program is nowhere")?, "run-logs")?;
+    let checked = signals::or_end(Box::pin(check(&steps, logs.path()))).await;
+    let (setup, app) = match checked {
+        Ok(running) => running,
+        Err(error) => {
+            show_what_claviger_said(logs.path());
+            return Err(error.context(format!(
+                "`make run` failed; all logs are in {}",
+                logs.keep().display()
+            )));
+        }
+    };
+    println!("\nEvery check held, after {:.0} s.", steps.seconds());
+    if !arguments.once {
+        invite(&setup, &app);
+        signals::end().await?;
+        println!("\nEnding everything …");
+    }
+    Ok(())
+}
+
+async fn check(steps: &Steps, logs: &Path) -> Result<(Setup, SampleApp)> {
+    let setup = Setup::make(steps, logs).await?;
+    let relying_party = app::sign_somebody_in(steps, &setup).await?;
+    let app = SampleApp::start(setup.app_port, relying_party, app::SCOPE).await?;
+    Ok((setup, app))
+}
+
+fn show_what_claviger_said(logs: &Path) {
+    let lines = process::tail(&logs.join("claviger.log"), 15);
+    if !lines.is_empty() {
+        eprintln!("\nclaviger's last lines:\n{lines}\n");
+    }
+}
+
+fn invite(setup: &Setup, app: &SampleApp) {
+    let kubectl = setup.kubectl.program().display();
+    let kubeconfig = setup.installation.cluster.kubeconfig();
+    println!(
+        "
+Sign in yourself:
+  open       {app_url}
+  username   {username}
+  password   {password}
+
+Look around, in another terminal:
+  export KUBECONFIG={kubeconfig}
+  {kubectl} get oidcclients,oidcusers --all-namespaces
+  {kubectl} -n team-a describe oidcclient shop
+  {kubectl} -n team-a get secret shop-oidc -o yaml
+  {kubectl} -n claviger get secret ada-password -o jsonpath='{{.data.password}}' | base64 -d
+
+What to try next:
+  register an app of your own     change the name in examples/quickstart.yaml, {kubectl} apply -f examples/quickstart.yaml
+  refuse an app at once           {kubectl} -n team-a patch oidcclient shop --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'
+  end all of a person's sessions  {kubectl} -n claviger patch oidcuser ada --type=merge -p '{{\"spec\":{{\"disabled\":true}}}}'
+  what apps read                  curl {issuer}/.well-known/openid-configuration
+  claviger's log                  {log}
+
+Ctrl-C ends everything and leaves nothing behind.",
+        app_url = app.url(),
+        username = setup.username,
+        password = setup.password,
+        kubeconfig = kubeconfig.display(),
+        issuer = setup.installation.claviger.issuer(),
+        log = setup.installation.cluster.logs().join("claviger.log").display(),
+    );
+}

@@ -1,0 +1,190 @@
+//! The cluster, claviger on it, a person and an app.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use testbed::claviger::{self, Address};
+use testbed::kubectl::Kubectl;
+use testbed::relying_party::Registration;
+use testbed::sample_app::SampleApp;
+use testbed::{Cluster, ClusterOptions, Installation, InstallationOptions, installation, tools};
+
+use crate::steps::Steps;
+
+/// Everything that runs, and what is known about it.
+pub(super) struct Setup {
+    pub(super) installation: Installation,
+    pub(super) kubectl: Kubectl,
+    pub(super) username: String,
+    pub(super) password: String,
+    pub(super) registration: Registration,
+    pub(super) app_port: u16,
+}
+
+impl Setup {
+    pub(super) async fn make(steps: &Steps, logs: &Path) -> Result<Self> {
+        steps.heading("A cluster with claviger");
+        let program = claviger::binary()?;
+        let cluster = steps
+            .step(
+                "Starting a Kubernetes API server",
+                |cluster: &Cluster| format!("A Kubernetes API server runs on {}", cluster.url()),
+                Cluster::start(ClusterOptions {
+                    audit_log: true,
+                    logs: Some(logs.to_owned()),
+                }),
+            )
+            .await?;
+        let address = Address::choose()?;
+        let release = installation::release(&address, &serde_json::json!({}));
+        let account = steps
+            .step(
+                "Installing claviger's chart with Helm",
+                |account: &String| format!("Helm installed the chart: resource definitions, roles and admission policy for the ServiceAccount {account}"),
+                installation::install_chart(&cluster, &release),
+            )
+            .await?;
+        let kubectl = Kubectl::new(&cluster.kubeconfig())?;
+        let options = InstallationOptions::new(program);
+        let installation = steps
+            .step(
+                "Starting claviger",
+                |installation: &Installation| {
+                    format!(
+                        "claviger runs with the rights of that ServiceAccount; its issuer is {}",
+                        installation.claviger.issuer()
+                    )
+                },
+                Installation::start_on(cluster, address, release, account, options),
+            )
+            .await?;
+        Self::register(steps, installation, kubectl).await
+    }
+
+    async fn register(steps: &Steps, installation: Installation, kubectl: Kubectl) -> Result<Self> {
+        steps.heading("A person and an app, from examples/quickstart.yaml");
+        steps
+            .step(
+                "Applying examples/quickstart.yaml",
+                |()| {
+                    "Applied the OidcUser ada, a person, and the OidcClient shop, an app of team-a".to_owned()
+                },
+                apply(&kubectl),
+            )
+            .await?;
+        steps
+            .step(
+                "Waiting for both to be Ready",
+                |()| {
+                    "Both are Ready: claviger has made a password for ada and credentials for the shop"
+                        .to_owned()
+                },
+                wait_until_ready(&kubectl),
+            )
+            .await?;
+        let app_port = SampleApp::choose_port()?;
+        let redirect_uri = SampleApp::redirect_uri(app_port);
+        let registration = steps
+            .step(
+                "Reading the app's Secret",
+                |registration: &Registration| {
+                    format!(
+                        "Read the Secret shop-oidc as the app would mount it: the client id is {}",
+                        registration.client_id
+                    )
+                },
+                registration(&installation, redirect_uri),
+            )
+            .await?;
+        let password = secret(&installation, "claviger", "ada-password").await?;
+        let password = password
+            .get("password")
+            .context("the Secret ada-password has no key `password`")?
+            .to_owned();
+        Ok(Self {
+            installation,
+            kubectl,
+            username: "ada".to_owned(),
+            password,
+            registration,
+            app_port,
+        })
+    }
+}
+
+async fn apply(kubectl: &Kubectl) -> Result<()> {
+    let manifest = tools::root().join("examples/quickstart.yaml");
+    let text = std::fs::read_to_string(&manifest)
+        .with_context(|| format!("failed to read {}", manifest.display()))?;
+    kubectl.run(&["create", "namespace", "team-a"]).await?;
+    kubectl.apply(&text).await?;
+    Ok(())
+}
+
+async fn wait_until_ready(kubectl: &Kubectl) -> Result<()> {
+    for (kind_and_name, namespace) in [("oidcuser/ada", "claviger"), ("oidcclient/shop", "team-a")] {
+        let waited = kubectl
+            .run(&[
+                "wait",
+                kind_and_name,
+                "-n",
+                namespace,
+                "--for=condition=Ready",
+                "--timeout=60s",
+            ])
+            .await;
+        if let Err(error) = waited {
+            let status = kubectl
+                .run(&["get", kind_and_name, "-n", namespace, "-o", "jsonpath={.status}"])
+                .await;
+            return Err(error).context(format!("its status is {}", status.unwrap_or_default()));
+        }
+    }
+    Ok(())
+}
+
+async fn registration(installation: &Installation, redirect_uri: String) -> Result<Registration> {
+    let data = secret(installation, "team-a", "shop-oidc").await?;
+    let value = |key: &str| {
+        data.get(key)
+            .cloned()
+            .with_context(|| format!("the Secret shop-oidc has no key {key}"))
+    };
+    let issuer = value("OIDC_ISSUER")?;
+    anyhow::ensure!(
+        issuer == installation.claviger.issuer(),
+        "the Secret names the issuer {issuer}"
+    );
+    Ok(Registration {
+        issuer,
+        client_id: value("OIDC_CLIENT_ID")?,
+        client_secret: Some(value("OIDC_CLIENT_SECRET")?),
+        redirect_uri,
+    })
+}
+
+async fn secret(
+    installation: &Installation,
+    namespace: &str,
+    name: &str,
+) -> Result<BTreeMap<String, String>> {
+    let secrets: Api<Secret> = Api::namespaced(installation.cluster.client()?, namespace);
+    let secret = secrets
+        .get(name)
+        .await
+        .with_context(|| format!("failed to read the Secret {namespace}/{name}"))?;
+    secret
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| {
+            Ok((
+                key,
+                String::from_utf8(value.0).context("a value of the Secret is not text")?,
+            ))
+        })
+        .collect()
+}
