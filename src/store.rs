@@ -11,6 +11,7 @@ mod key_value;
 pub mod memory;
 mod operations;
 pub mod records;
+pub mod sled;
 
 use async_trait::async_trait;
 use thiserror::Error;

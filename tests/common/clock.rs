@@ -1,4 +1,9 @@
 //! A clock that stands still until a test moves it.
+#![expect(
+    clippy::allow_attributes,
+    reason = "whether anything is unused differs from one test binary to the next"
+)]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -6,26 +11,26 @@ use std::time::Duration;
 use claviger::clock::{Clock, Timestamp, later};
 
 /// The clock; share it in an `Arc`.
-pub struct TestClock(Mutex<Timestamp>);
+pub(crate) struct TestClock(Mutex<Timestamp>);
 
 impl TestClock {
     /// Stands at 2026-01-01T00:00:00Z.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::at("2026-01-01T00:00:00Z".parse().unwrap())
     }
 
     /// Stands at `at`.
-    pub fn at(at: Timestamp) -> Self {
+    pub(crate) fn at(at: Timestamp) -> Self {
         Self(Mutex::new(at))
     }
 
     /// Moves it to `at`, back if need be.
-    pub fn set(&self, at: Timestamp) {
+    pub(crate) fn set(&self, at: Timestamp) {
         *self.0.lock().unwrap() = at;
     }
 
     /// Moves it on.
-    pub fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         let mut now = self.0.lock().unwrap();
         *now = later(*now, by);
     }

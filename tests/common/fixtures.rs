@@ -1,4 +1,9 @@
 //! Sample values. Each function gives something complete and valid; tests change the one thing that they are about.
+#![expect(
+    clippy::allow_attributes,
+    reason = "whether anything is unused differs from one test binary to the next"
+)]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,17 +25,17 @@ use claviger::store::records::{
 };
 
 /// The redirect URI of [`client`].
-pub const REDIRECT_URI: &str = "https://shop.example.org/callback";
+pub(crate) const REDIRECT_URI: &str = "https://shop.example.org/callback";
 /// A challenge of RFC 7636 appendix B.
-pub const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(crate) const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A hash that stands for a token, cookie or handle of that name.
-pub fn hash(name: &str) -> TokenHash {
+pub(crate) fn hash(name: &str) -> TokenHash {
     TokenHash::of(name.as_bytes())
 }
 
 /// The confidential client `team-a.<name>` with uid `uid-<name>`.
-pub fn client(name: &str) -> Client {
+pub(crate) fn client(name: &str) -> Client {
     Client {
         uid: ResourceUid::new(format!("uid-{name}")),
         client_id: ClientId::new(format!("team-a.{name}")),
@@ -53,7 +58,7 @@ pub fn client(name: &str) -> Client {
 }
 
 /// The registration of [`client`], as resource `team-a/<name>` with the Secret `<name>-oidc`.
-pub fn client_registration(name: &str, now: Timestamp) -> ClientRegistration {
+pub(crate) fn client_registration(name: &str, now: Timestamp) -> ClientRegistration {
     ClientRegistration {
         client: client(name),
         resource: ResourceRef {
@@ -72,7 +77,7 @@ pub fn client_registration(name: &str, now: Timestamp) -> ClientRegistration {
 }
 
 /// The person `<name>` with uid `uid-<name>` and a pinned subject.
-pub fn end_user(name: &str) -> EndUser {
+pub(crate) fn end_user(name: &str) -> EndUser {
     EndUser {
         uid: ResourceUid::new(format!("uid-{name}")),
         subject: Subject::new(format!("subject-{name}")),
@@ -88,7 +93,7 @@ pub fn end_user(name: &str) -> EndUser {
 }
 
 /// The registration of [`end_user`], as resource `claviger/<name>`, with a hash that verifies nothing.
-pub fn user_registration(name: &str) -> UserRegistration {
+pub(crate) fn user_registration(name: &str) -> UserRegistration {
     UserRegistration {
         user: end_user(name),
         resource: ResourceRef {
@@ -103,7 +108,7 @@ pub fn user_registration(name: &str) -> UserRegistration {
 }
 
 /// A password typed now.
-pub fn authentication(now: Timestamp) -> Authentication {
+pub(crate) fn authentication(now: Timestamp) -> Authentication {
     Authentication {
         at: now,
         methods: vec![AuthenticationMethod::Password],
@@ -111,7 +116,7 @@ pub fn authentication(now: Timestamp) -> Authentication {
 }
 
 /// A session of [`end_user`], eight hours idle and a day in all.
-pub fn session(handle: &str, user: &str, now: Timestamp) -> SessionRecord {
+pub(crate) fn session(handle: &str, user: &str, now: Timestamp) -> SessionRecord {
     SessionRecord {
         hash: hash(handle),
         user_uid: ResourceUid::new(format!("uid-{user}")),
@@ -123,7 +128,7 @@ pub fn session(handle: &str, user: &str, now: Timestamp) -> SessionRecord {
 }
 
 /// What the app of [`client`] asks for.
-pub fn authorization_request(client: &str) -> AuthorizationRequest {
+pub(crate) fn authorization_request(client: &str) -> AuthorizationRequest {
     AuthorizationRequest {
         client_uid: ResourceUid::new(format!("uid-{client}")),
         client_id: ClientId::new(format!("team-a.{client}")),
@@ -140,7 +145,12 @@ pub fn authorization_request(client: &str) -> AuthorizationRequest {
 }
 
 /// An interaction in a session, ten minutes long.
-pub fn interaction(handle: &str, session: &SessionRecord, client: &str, now: Timestamp) -> InteractionRecord {
+pub(crate) fn interaction(
+    handle: &str,
+    session: &SessionRecord,
+    client: &str,
+    now: Timestamp,
+) -> InteractionRecord {
     InteractionRecord {
         hash: hash(handle),
         session: session.hash,
@@ -153,7 +163,7 @@ pub fn interaction(handle: &str, session: &SessionRecord, client: &str, now: Tim
 }
 
 /// A grant to [`client`] in a session, 90 days long, that ends with the session.
-pub fn grant(id: &str, session: &SessionRecord, client: &str, now: Timestamp) -> GrantRecord {
+pub(crate) fn grant(id: &str, session: &SessionRecord, client: &str, now: Timestamp) -> GrantRecord {
     let user = session.user_uid.as_str().trim_start_matches("uid-");
     GrantRecord {
         id: GrantId::new(id),
@@ -174,7 +184,7 @@ pub fn grant(id: &str, session: &SessionRecord, client: &str, now: Timestamp) ->
 }
 
 /// What a code of [`client`] is bound to.
-pub fn code_binding(client: &str) -> CodeBinding {
+pub(crate) fn code_binding(client: &str) -> CodeBinding {
     CodeBinding {
         client_uid: ResourceUid::new(format!("uid-{client}")),
         redirect_uri: REDIRECT_URI.to_owned(),
@@ -183,7 +193,7 @@ pub fn code_binding(client: &str) -> CodeBinding {
 }
 
 /// A code on a grant, a minute long.
-pub fn authorization_code(
+pub(crate) fn authorization_code(
     handle: &str,
     grant: &GrantRecord,
     client: &str,
@@ -199,7 +209,7 @@ pub fn authorization_code(
 }
 
 /// A refresh token that dies when not used for fourteen days.
-pub fn refresh_token(handle: &str, now: Timestamp) -> NewRefreshToken {
+pub(crate) fn refresh_token(handle: &str, now: Timestamp) -> NewRefreshToken {
     NewRefreshToken {
         hash: hash(handle),
         expires_at: later(now, Duration::from_hours(14 * 24)),

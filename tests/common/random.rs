@@ -1,15 +1,17 @@
 //! Random bytes that are the same in every run.
+#![expect(clippy::allow_attributes, reason = "whether anything is unused differs from one test binary to the next")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use claviger::random::Random;
 
 /// SplitMix64 from a seed: no two draws are equal, and a run can be repeated.
-pub struct SeededRandom(AtomicU64);
+pub(crate) struct SeededRandom(AtomicU64);
 
 impl SeededRandom {
     /// Begins at `seed`.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 }

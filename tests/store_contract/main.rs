@@ -4,8 +4,119 @@
 mod clock;
 #[path = "../common/fixtures.rs"]
 mod fixtures;
-#[path = "../common/random.rs"]
-mod random;
+
+mod belonging;
+mod bench;
+mod clients;
+mod codes;
+mod expiry;
+mod grants;
+mod refresh_tokens;
+mod sessions;
+mod sled_only;
+mod users;
+
+/// Makes each check a test of each back end.
+macro_rules! for_each_back_end {
+    ($($module:ident { $($check:ident),* $(,)? })*) => {
+        mod memory {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $check() {
+                    let bench = crate::bench::Bench::memory();
+                    crate::$module::$check(&bench).await;
+                })*
+            })*
+        }
+        mod sled {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $check() {
+                    let bench = crate::bench::Bench::sled();
+                    crate::$module::$check(&bench).await;
+                })*
+            })*
+        }
+    };
+}
+
+for_each_back_end! {
+    belonging {
+        the_first_cluster_stays,
+        the_first_keyring_stays,
+        a_store_is_provisioned_once,
+    }
+    clients {
+        a_client_is_registered_and_replaced,
+        versions_come_to_a_client_without_any,
+        a_claim_that_is_held_stays,
+        a_changed_secret_name_frees_the_old_one,
+        an_absent_client_is_refused_and_may_return,
+        an_absent_client_is_purged_after_a_day,
+        a_removed_client_takes_everything_with_it,
+        a_recreated_resource_is_another_client,
+        rule_20_a_suspended_client_gets_nothing_and_keeps_everything,
+    }
+    users {
+        a_user_is_registered_and_replaced,
+        a_claim_that_is_held_stays,
+        a_changed_name_ends_nothing,
+        rule_63_a_disabled_user_loses_everything_at_once,
+        rule_38_a_changed_password_ends_everything,
+        an_upgraded_hash_stays,
+        an_absent_user_loses_everything_and_may_return,
+        an_absent_user_is_purged_after_a_day,
+        a_removed_user_leaves_a_tombstone,
+        a_recreated_resource_is_another_user,
+    }
+    sessions {
+        a_session_is_found_with_its_user,
+        rule_63_a_session_ends_idle_or_old,
+        a_use_is_noted_once_a_minute,
+        rule_61_a_replaced_session_is_dead,
+        rule_72_a_session_that_ended_is_gone,
+        rule_38_an_offline_grant_outlives_the_session,
+        rule_38_a_grant_ends_with_an_idle_session,
+        a_rotation_is_a_use_of_the_session,
+        an_interaction_ends,
+    }
+    grants {
+        a_live_grant_comes_with_the_user_of_now,
+        a_revoked_grant_is_dead,
+        a_code_of_a_revoked_grant_is_refused,
+        a_grant_ends_at_its_end,
+        consents_add_up,
+    }
+    codes {
+        a_code_is_redeemed,
+        rule_26_a_replayed_code_revokes_the_grant,
+        rule_26_a_code_is_redeemed_once_by_64_at_once,
+        rule_27_each_mismatch_alone_is_fatal,
+        rule_12_a_verifier_without_a_challenge_is_a_mismatch,
+        rule_27_expiry_alone_is_fatal,
+        a_code_is_good_until_its_expiry,
+        rule_28_the_wrong_client_does_not_burn_a_code,
+        rule_27_a_code_dies_with_its_session,
+        rule_17_an_interaction_gives_one_code,
+        rule_20_issuing_checks_everything_again,
+        rule_54_no_kind_passes_for_another,
+    }
+    refresh_tokens {
+        a_token_is_rotated,
+        rule_36_a_token_is_bound_to_its_client,
+        rule_36_a_reused_ancestor_revokes_the_family,
+        rule_37_two_rotations_at_once_revoke_the_family,
+        rule_37_64_rotations_at_once_revoke_the_family,
+        rule_38_a_token_dies_idle,
+        rule_38_a_family_dies_at_its_absolute_end,
+        a_first_token_is_cut_to_its_grant,
+    }
+    expiry {
+        a_sweep_removes_what_has_expired,
+        a_used_session_is_not_swept,
+        a_spent_code_stays_until_its_grant_ends,
+    }
+}
 
 /// Every operation of the port says in a line `SQL:` which statement or short transaction implements it in PostgreSQL, so
 /// that a database fits later without changing a caller.

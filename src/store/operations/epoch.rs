@@ -38,3 +38,18 @@ pub(in crate::store) fn current(view: &dyn Read) -> Result<u64, StoreError> {
 pub(in crate::store) fn oldest_live(view: &dyn Read) -> Result<u64, StoreError> {
     Ok(NUMBERS.get(view, OLDEST_LIVE)?.unwrap_or(0))
 }
+
+const SEQUENCE: &[&[u8]] = &[b"sequence"];
+
+/// The number of the last batch that a durable back end committed.
+pub(in crate::store) fn sequence(view: &dyn Read) -> Result<u64, StoreError> {
+    Ok(NUMBERS.get(view, SEQUENCE)?.unwrap_or(0))
+}
+
+/// Numbers the batch that this transaction belongs to.
+pub(in crate::store) fn put_sequence(
+    transaction: &mut dyn Transaction,
+    sequence: u64,
+) -> Result<(), StoreError> {
+    NUMBERS.put(transaction, SEQUENCE, &sequence)
+}

@@ -1,0 +1,193 @@
+//! The embedded back end: sled 0.34, made durable by a committer of our own.
+//!
+//! sled's `flush` is not durable on Linux: it ends in `sync_file_range`, which commits neither the file system's metadata
+//! nor the disk's cache, and a power cut then loses acknowledged writes or the whole database. So all writes go through
+//! one [`committer`], which after each flush calls `fdatasync` on a handle of its own, and nobody else flushes. sled also
+//! panics on damage and would begin an empty database where files are missing, so [`folder`] and [`opening`] guard the
+//! way in. One process at a time.
+
+mod committer;
+mod folder;
+mod opening;
+
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use ::sled::Tree;
+use tokio::sync::{mpsc, oneshot};
+
+use self::committer::{Committer, Message};
+use self::folder::Folder;
+pub use self::opening::OpenError;
+use super::StoreError;
+use super::key_value::{Engine, Entries, Read, Transaction};
+use crate::clock::{Clock, Timestamp};
+
+/// How many operations may wait for the committer; more callers wait for a place.
+const QUEUE: usize = 1024;
+
+/// Makes the database file durable.
+pub type Sync = Box<dyn Fn(&File) -> io::Result<()> + Send>;
+
+/// Where and how.
+pub struct SledSettings {
+    /// The folder. It is created if it does not exist.
+    pub path: PathBuf,
+    /// The most bytes of pages that sled keeps in memory. Below twice the live data it thrashes and grows.
+    pub cache_capacity: u64,
+    /// How the database file is made durable. Tests count the calls or let one fail.
+    pub sync: Sync,
+}
+
+impl SledSettings {
+    /// The defaults: up to 256 MiB of cache, `fdatasync`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            cache_capacity: 256 * 1024 * 1024,
+            sync: Box::new(File::sync_data),
+        }
+    }
+}
+
+/// A store in a folder.
+pub struct SledStore {
+    tree: Tree,
+    clock: Arc<dyn Clock>,
+    /// Held while a batch is applied, so that no reader sees half of one.
+    applying: Arc<RwLock<()>>,
+    /// Set when a commit failed; from then on nothing is answered.
+    failure: Arc<OnceLock<String>>,
+    /// `None` only while dropping.
+    queue: Option<mpsc::Sender<Message>>,
+    committer: Option<JoinHandle<()>>,
+    /// Holds the lock; dropped last.
+    _folder: Arc<Folder>,
+}
+
+impl SledStore {
+    /// Opens or creates the store. Blocks for as long as sled recovers. `on_failure` is called once, from the committer's
+    /// thread, when a commit fails: the process must then exit, since what the disk holds is unknown and only a new
+    /// start finds out.
+    pub fn open(
+        settings: SledSettings,
+        clock: Arc<dyn Clock>,
+        on_failure: Box<dyn FnOnce(&str) + Send>,
+    ) -> Result<Self, OpenError> {
+        let opened = opening::open(&settings)?;
+        let folder = Arc::new(opened.folder);
+        let applying = Arc::new(RwLock::new(()));
+        let failure = Arc::new(OnceLock::new());
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let mut committer = Committer {
+            tree: opened.tree.clone(),
+            database: opened.database,
+            file: opened.file,
+            sync: settings.sync,
+            sequence: opened.sequence,
+            clock: Arc::clone(&clock),
+            applying: Arc::clone(&applying),
+            failure: Arc::clone(&failure),
+            folder: Arc::clone(&folder),
+        };
+        committer.begin_epoch().map_err(|reason| OpenError::Unusable {
+            path: settings.path.clone(),
+            reason,
+        })?;
+        let thread = std::thread::Builder::new()
+            .name("store-committer".to_owned())
+            .spawn(move || committer.run(waiting, on_failure))
+            .map_err(|error| OpenError::unusable(&settings.path, &error))?;
+        Ok(Self {
+            tree: opened.tree,
+            clock,
+            applying,
+            failure,
+            queue: Some(queue),
+            committer: Some(thread),
+            _folder: folder,
+        })
+    }
+
+    /// Commits what waits, marks a clean stop and takes no more writes. Without it, the next start takes this one's end
+    /// for a crash.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let (done, closed) = oneshot::channel();
+        self.send(Message::Close(done)).await?;
+        closed.await.map_err(|_| self.stopped())?
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StoreError> {
+        let Some(queue) = &self.queue else {
+            return Err(self.stopped());
+        };
+        queue.send(message).await.map_err(|_| self.stopped())
+    }
+
+    fn stopped(&self) -> StoreError {
+        let reason = self.failure.get().map_or("it is closed", String::as_str);
+        StoreError::Unavailable(reason.to_owned())
+    }
+}
+
+impl Drop for SledStore {
+    // Waits for the committer, so that the folder can be opened again afterwards.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(committer) = self.committer.take()
+            && committer.join().is_err()
+        {
+            tracing::error!("the store's committer panicked");
+        }
+    }
+}
+
+impl Engine for SledStore {
+    async fn read<T, F>(&self, view: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Read, Timestamp) -> Result<T, StoreError> + Send + 'static,
+    {
+        if self.failure.get().is_some() {
+            return Err(self.stopped());
+        }
+        let _whole_batches = self.applying.read().unwrap_or_else(PoisonError::into_inner);
+        view(&self.tree, self.clock.now())
+    }
+
+    async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Transaction, Timestamp) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let operation = committer::operation(change, answer);
+        self.send(Message::Write(operation)).await?;
+        answered.await.map_err(|_| self.stopped())?
+    }
+}
+
+impl Read for Tree {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = Tree::get(self, key).map_err(|error| unreadable(&error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        Tree::range::<&[u8], _>(self, (Bound::Included(from), Bound::Excluded(to)))
+            .take(limit)
+            .map(|entry| match entry {
+                Ok((key, value)) => Ok((key.to_vec(), value.to_vec())),
+                Err(error) => Err(unreadable(&error)),
+            })
+            .collect()
+    }
+}
+
+fn unreadable(error: &::sled::Error) -> StoreError {
+    StoreError::Unavailable(format!("failed to read from the database: {error}"))
+}
