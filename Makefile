@@ -44,5 +44,6 @@ tools:
 	@$(TOOLS)/helm.sh >/dev/null
 
 browser-tools:
-	@$(TOOLS)/chromium.sh >/dev/null
-	@$(TOOLS)/node.sh
+	@# Where these cannot be installed, the browser tests say so and are skipped; with CI=true that fails.
+	@$(TOOLS)/chromium.sh >/dev/null || [ "$$CI" != true ]
+	@$(TOOLS)/node.sh || [ "$$CI" != true ]

@@ -19,6 +19,8 @@ use testbed::helm::{Helm, Release};
 use testbed::process::keeper;
 use testbed::{Cluster, ClusterOptions};
 
+use crate::signals::Signals;
+
 #[derive(Parser)]
 #[command(about = "A Kubernetes control plane on loopback, and claviger on it")]
 struct Arguments {
@@ -54,13 +56,17 @@ async fn main() -> ExitCode {
 }
 
 async fn cluster() -> Result<()> {
-    let cluster = signals::or_end(Cluster::start(ClusterOptions {
+    let mut signals = Signals::listen()?;
+    let options = ClusterOptions {
         audit_log: true,
         ..ClusterOptions::default()
-    }))
-    .await?;
+    };
+    let Some(cluster) = signals.or_end(Cluster::start(options)).await.transpose()? else {
+        return Ok(());
+    };
     println!("{}", cluster.kubeconfig().display());
-    signals::end().await
+    signals.end().await;
+    Ok(())
 }
 
 async fn chart() -> Result<()> {

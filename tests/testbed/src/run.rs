@@ -5,14 +5,14 @@ mod setup;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use testbed::folder::Folder;
 use testbed::process;
 use testbed::sample_app::SampleApp;
 
 use crate::run::setup::Setup;
-use crate::signals;
+use crate::signals::Signals;
 use crate::steps::Steps;
 
 /// What a person asks for.
@@ -25,13 +25,15 @@ pub(crate) struct RunArguments {
 
 /// Fails if any step does. What was started is gone when this returns.
 pub(crate) async fn run(arguments: &RunArguments) -> Result<()> {
+    let mut signals = Signals::listen()?;
     let steps = Steps::begin();
     let own = std::env::current_exe().context("failed to find out where this program is")?;
     let logs = Folder::new_in(own.parent().context("this program is nowhere")?, "run-logs")?;
-    let checked = signals::or_end(Box::pin(check(&steps, logs.path()))).await;
+    let checked = signals.or_end(Box::pin(check(&steps, logs.path()))).await;
     let (setup, app) = match checked {
-        Ok(running) => running,
-        Err(error) => {
+        None => bail!("ended before every check was made"),
+        Some(Ok(running)) => running,
+        Some(Err(error)) => {
             show_what_claviger_said(logs.path());
             return Err(error.context(format!(
                 "`make run` failed; all logs are in {}",
@@ -42,7 +44,7 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<()> {
     println!("\nEvery check held, after {:.0} s.", steps.seconds());
     if !arguments.once {
         invite(&setup, &app);
-        signals::end().await?;
+        signals.end().await;
         println!("\nEnding everything …");
     }
     Ok(())

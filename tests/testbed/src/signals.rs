@@ -3,37 +3,49 @@
 use std::os::unix::process::parent_id;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Result;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Returns on Ctrl-C, `kill`, a closed terminal, or when the program that started us, such as make, was killed.
-pub(crate) async fn end() -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let parent = parent_id();
-    let orphaned = async {
-        while parent_id() == parent {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-        () = orphaned => {}
-    }
-    Ok(())
+/// Listens from the beginning, so that nothing is missed between two moments of waiting.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+    parent: u32,
 }
 
-/// Runs something that is given up when we are told to end.
-pub(crate) async fn or_end<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::select! {
-        biased;
-        ended = end() => {
-            ended?;
-            bail!("told to end before it was done")
+impl Signals {
+    pub(crate) fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            parent: parent_id(),
+        })
+    }
+
+    /// Returns on Ctrl-C, `kill`, a closed terminal, or when the program that started us, such as make, was killed.
+    pub(crate) async fn end(&mut self) {
+        let parent = self.parent;
+        let orphaned = async {
+            while parent_id() == parent {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+            () = orphaned => {}
         }
-        outcome = work => outcome,
+    }
+
+    /// Does something; gives it up, and `None`, when we are told to end.
+    pub(crate) async fn or_end<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.end() => None,
+            outcome = work => Some(outcome),
+        }
     }
 }

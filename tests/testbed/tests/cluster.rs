@@ -116,31 +116,37 @@ async fn serves_counts_and_survives_an_outage() -> Result<()> {
     .await
 }
 
-/// A program that is killed without warning leaves no process, no listener and no folder.
+/// However a program ends, it leaves no process, no listener and no folder.
 #[tokio::test]
-async fn a_killed_program_leaves_nothing() -> Result<()> {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_testbed"))
-        .arg("cluster")
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("failed to start testbed")?;
-    let mut kubeconfig = String::new();
-    BufReader::new(program.stdout.take().context("no output")?).read_line(&mut kubeconfig)?;
-    let folder = Path::new(kubeconfig.trim())
-        .parent()
-        .context("no folder")?
-        .to_owned();
-    assert!(folder.is_dir(), "{}", folder.display());
-    let servers = processes_naming(&folder);
-    assert_eq!(servers.len(), 2, "{servers:?}");
+async fn a_program_that_is_told_to_end_or_killed_leaves_nothing() -> Result<()> {
+    for signal in ["INT", "TERM", "KILL"] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_testbed"))
+            .arg("cluster")
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("failed to start testbed")?;
+        let mut kubeconfig = String::new();
+        BufReader::new(program.stdout.take().context("no output")?).read_line(&mut kubeconfig)?;
+        let folder = Path::new(kubeconfig.trim())
+            .parent()
+            .context("no folder")?
+            .to_owned();
+        assert!(folder.is_dir(), "{}", folder.display());
+        let servers = processes_naming(&folder);
+        assert_eq!(servers.len(), 2, "{servers:?}");
 
-    program.kill()?;
-    program.wait()?;
+        Command::new("kill")
+            .args(["-s", signal, &program.id().to_string()])
+            .status()?;
+        let status = program.wait()?;
+        assert_eq!(status.success(), signal != "KILL", "{signal}: {status}");
 
-    poll::until("everything to go", PATIENCE, async || {
-        Ok((processes_naming(&folder).is_empty() && !folder.exists()).then_some(()))
-    })
-    .await
+        poll::until("everything to go", PATIENCE, async || {
+            Ok((processes_naming(&folder).is_empty() && !folder.exists()).then_some(()))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// The command lines of all processes that have a path in their arguments.
