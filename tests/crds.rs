@@ -1,5 +1,5 @@
 //! The committed CRDs are those that the code makes: `claviger crd`, the files in `crds/` and what the chart installs
-//! never differ. `UPDATE_CRDS=1 cargo test --test crds` (or `make crds`) writes `crds/` again.
+//! never differ. `UPDATE_CRDS=1 cargo test --test crds` (or `make crds`) writes both again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,41 @@ fn committed(crd: &CustomResourceDefinition) -> PathBuf {
         .join(format!("{}.yaml", crd.spec.names.plural))
 }
 
+fn in_chart(crd: &CustomResourceDefinition) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("charts/claviger/templates/crds")
+        .join(format!("{}.yaml", crd.spec.names.plural))
+}
+
+/// The CRD as a template of the chart: `crds.install` decides whether it is there, `crds.keep` whether it stays.
+fn template(yaml: &str) -> String {
+    const KEEP: &str = "metadata:\n  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n";
+    assert!(
+        !yaml.contains("{{"),
+        "Helm would take a part of the CRD for its own"
+    );
+    assert!(
+        !yaml.contains("\n  annotations:"),
+        "the CRD has annotations of its own"
+    );
+    let kept = yaml.replacen("metadata:\n", KEEP, 1);
+    format!("{{{{- if .Values.crds.install }}}}\n{kept}{{{{- end }}}}\n")
+}
+
+/// Compares a committed file, or writes it again where that is asked for.
+fn assert_committed(path: &Path, wanted: &str) {
+    if std::env::var_os("UPDATE_CRDS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, wanted).unwrap();
+    }
+    let file = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        file == wanted,
+        "{} is not what the code makes; run `make crds`",
+        path.display()
+    );
+}
+
 fn generated() -> [CustomResourceDefinition; 2] {
     [claviger::crd::oidc_clients(), claviger::crd::oidc_users()]
 }
@@ -19,18 +54,14 @@ fn generated() -> [CustomResourceDefinition; 2] {
 #[test]
 fn committed_crds_are_the_generated_ones() {
     for crd in generated() {
-        let yaml = serde_yaml::to_string(&crd).unwrap();
-        let path = committed(&crd);
-        if std::env::var_os("UPDATE_CRDS").is_some() {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, &yaml).unwrap();
-        }
-        let file = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            file == yaml,
-            "{} is not what the code makes; run `make crds`",
-            path.display()
-        );
+        assert_committed(&committed(&crd), &serde_yaml::to_string(&crd).unwrap());
+    }
+}
+
+#[test]
+fn the_charts_crds_are_the_generated_ones() {
+    for crd in generated() {
+        assert_committed(&in_chart(&crd), &template(&serde_yaml::to_string(&crd).unwrap()));
     }
 }
 
