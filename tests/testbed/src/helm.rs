@@ -77,6 +77,9 @@ impl Helm {
                     "--namespace",
                     &release.namespace,
                     "--include-crds",
+                    // Without a cluster Helm assumes its own version of Kubernetes, which may be too old.
+                    "--kube-version",
+                    "1.34",
                 ],
                 &release.values,
             )
