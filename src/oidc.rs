@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod access_token;
+pub mod allowed_origin;
 pub mod authentication;
 pub mod authorization_request;
 pub mod claims;
@@ -21,4 +22,5 @@ pub mod opaque_token;
 pub mod parameters;
 pub mod password;
 pub mod pkce;
+pub mod redirect_uri;
 pub mod scope;

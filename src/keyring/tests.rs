@@ -27,8 +27,8 @@ fn document(keyring: &Keyring) -> Value {
     serde_json::from_slice(&keyring.to_document()).unwrap()
 }
 
-fn from_value(document: &Value) -> Result<Keyring, super::KeyringError> {
-    Keyring::from_document(&serde_json::to_vec(document).unwrap())
+fn from_value(document: &Value) -> Keyring {
+    Keyring::from_document(&serde_json::to_vec(document).unwrap()).unwrap()
 }
 
 fn jwks(keyring: &Keyring) -> Vec<Value> {
@@ -104,7 +104,7 @@ fn derivation_matches_a_fixed_vector() {
         "createdAt": "2026-01-01T00:00:00Z",
         "key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
     }]);
-    let keyring = from_value(&document).unwrap();
+    let keyring = from_value(&document);
     let uid = ResourceUid::new("0f1d7f5e-6d5c-4b5a-8a39-3c1f0a6b7c8d");
     assert_eq!(
         keyring.client_secret("first", &uid, "1").unwrap().as_str(),
@@ -190,9 +190,9 @@ fn a_malformed_document_is_told_in_one_line_without_its_keys() {
         ("/sealingKeys/0/key", json!("SECRET/SECRET")),
     ];
     for (pointer, value) in changes {
-        let mut changed = good.clone();
-        *changed.pointer_mut(pointer).unwrap() = value;
-        cases.push(serde_json::to_vec(&changed).unwrap());
+        let mut other = good.clone();
+        *other.pointer_mut(pointer).unwrap() = value;
+        cases.push(serde_json::to_vec(&other).unwrap());
     }
     for case in cases {
         let shown = String::from_utf8_lossy(&case).into_owned();
@@ -464,7 +464,7 @@ fn the_time_chooses_the_key_that_signs() {
         .iter_mut()
         .filter(|key| key["kid"] == old_kid.as_str())
         .for_each(|key| key["keptUntil"] = json!(at(9_000)));
-    let mut keyring = from_value(&document).unwrap();
+    let mut keyring = from_value(&document);
     let signer = |keyring: &Keyring, second| {
         let token = keyring
             .sign(SigningAlgorithm::Es256, "at+jwt", &claims(), at(second))
@@ -527,7 +527,7 @@ fn sealing_keys_are_found_by_id() {
         .as_array_mut()
         .unwrap()
         .insert(0, newer["sealingKeys"][0].clone());
-    let keyring = from_value(&document).unwrap();
+    let keyring = from_value(&document);
     assert_eq!(keyring.open(PURPOSE, &sealed).unwrap().as_slice(), b"old");
     let resealed = keyring.seal(PURPOSE, b"new", &SystemRandom).unwrap();
     assert!(KEYRING.open(PURPOSE, &resealed).is_none(), "the newest key seals");
@@ -554,9 +554,9 @@ async fn a_directory_keeps_the_keyring() {
     let again = open(&storage, false).await.unwrap();
     assert_eq!(made.id(), again.id());
     assert_eq!(made.jwks(), again.jwks());
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&directory), 0o700);
-    assert_eq!(mode(&directory.join("keyring.json")), 0o600);
+    let permissions = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(permissions(&directory), 0o700);
+    assert_eq!(permissions(&directory.join("keyring.json")), 0o600);
     assert!(!storage.create(b"another").await.unwrap(), "never overwritten");
     let names: Vec<_> = std::fs::read_dir(&directory)
         .unwrap()
