@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::boundary::Cause;
 use super::endpoints::refusal;
-use super::limits::{BODY_TIMEOUT, MAX_BODY};
+use super::limits::{BodyTimeout, MAX_BODY};
 use crate::oidc;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::parameters::{Parameters, ParametersError};
@@ -29,7 +29,7 @@ pub enum FormRejection {
     /// More than [`MAX_BODY`] bytes.
     #[error("the body is too large")]
     TooLarge,
-    /// Not complete within [`BODY_TIMEOUT`].
+    /// Not complete within the [`BodyTimeout`].
     #[error("the body took too long to arrive")]
     TooSlow,
     /// The connection broke or its framing is wrong.
@@ -71,13 +71,14 @@ impl<S: Sync> FromRequest<S> for Form {
         if !is_form(request.headers()) {
             return Err(FormRejection::NotAForm);
         }
-        read(request.into_body()).await.map(Self)
+        let timeout = BodyTimeout::of(request.extensions());
+        read(request.into_body(), timeout).await.map(Self)
     }
 }
 
 /// Reads a body that is a form, whatever its head says.
-pub async fn read(body: Body) -> Result<Parameters, FormRejection> {
-    let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect())
+pub async fn read(body: Body, BodyTimeout(timeout): BodyTimeout) -> Result<Parameters, FormRejection> {
+    let body = tokio::time::timeout(timeout, Limited::new(body, MAX_BODY).collect())
         .await
         .map_err(|_| FormRejection::TooSlow)?
         .map_err(|error| {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::{Extensions, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -20,8 +20,19 @@ pub const MAX_HEADERS: usize = 16 * 1024;
 pub const MAX_HEADER_FIELDS: usize = 64;
 /// The head of a request must be complete by then (408); a connection that is idle this long is closed.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The body must be complete by then (408).
+/// The body must be complete by then (408), unless the request carries another [`BodyTimeout`].
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// By when the body of this request must be complete; the server puts it into the extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyTimeout(pub Duration);
+
+impl BodyTimeout {
+    /// That of a request.
+    pub fn of(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or(Self(BODY_TIMEOUT))
+    }
+}
 
 /// Refuses by what the head says. The server's own buffer is larger than these limits, so that the status names what was
 /// too large.

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::limits::HEAD_TIMEOUT;
+use super::limits::{BODY_TIMEOUT, BodyTimeout, HEAD_TIMEOUT};
 
 /// More than every limit of the head, so that [`super::limits`] sees what is too large and names it; beyond it hyper
 /// answers 431 by itself.
@@ -36,6 +36,8 @@ const LINGER: Duration = Duration::from_secs(2);
 pub struct Timeouts {
     /// The head of a request must be complete by then; a connection that is idle this long is closed.
     pub head: Duration,
+    /// The body of a request must be complete by then.
+    pub body: Duration,
     /// After the stop, requests that are being answered have this long.
     pub drain: Duration,
 }
@@ -44,6 +46,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: HEAD_TIMEOUT,
+            body: BODY_TIMEOUT,
             drain: Duration::from_secs(20),
         }
     }
@@ -63,7 +66,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
                     peer,
                     router: router.clone(),
                     stop: stop.clone(),
-                    head_timeout: timeouts.head,
+                    timeouts,
                 };
                 connections.spawn(connection.serve(stream));
             }
@@ -95,7 +98,7 @@ struct Connection {
     peer: SocketAddr,
     router: Router,
     stop: CancellationToken,
-    head_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl Connection {
@@ -108,12 +111,14 @@ impl Connection {
             peer,
             router,
             stop,
-            head_timeout,
+            timeouts,
         } = self;
-        let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request, peer));
+        let service = service_fn(move |request: Request<Incoming>| {
+            answer(router.clone(), request, peer, timeouts.body)
+        });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(head_timeout)
+            .header_read_timeout(timeouts.head)
             .max_buf_size(BUFFER)
             .max_headers(FIELDS)
             .serve_connection(TokioIo::new(stream), service);
@@ -137,9 +142,10 @@ impl Connection {
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// Boxed, since hyper gives the stream back (for the 408) only where the future can be moved.
-fn answer(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Answering {
+fn answer(router: Router, request: Request<Incoming>, peer: SocketAddr, body: Duration) -> Answering {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(BodyTimeout(body));
     Box::pin(router.oneshot(request))
 }
 

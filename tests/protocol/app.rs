@@ -35,9 +35,9 @@ use crate::hasher::CountingHasher;
 use crate::random::SeededRandom;
 
 /// The issuer of [`TestApp::new`].
-pub const ISSUER: &str = "https://id.example.org";
+pub(crate) const ISSUER: &str = "https://id.example.org";
 /// The verifier that belongs to [`fixtures::CODE_CHALLENGE`].
-pub const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// RSA keys take long to make, so all tests of a process share one keyring.
 static KEYRING: LazyLock<Arc<Keyring>> = LazyLock::new(|| {
@@ -46,31 +46,30 @@ static KEYRING: LazyLock<Arc<Keyring>> = LazyLock::new(|| {
 });
 
 /// The app.
-pub struct TestApp {
-    pub router: Router,
-    pub provider: Provider,
-    pub store: Arc<FaultyStore>,
-    pub clock: Arc<TestClock>,
-    pub random: Arc<SeededRandom>,
-    pub hasher: Arc<CountingHasher>,
-    pub keyring: Arc<Keyring>,
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) random: Arc<SeededRandom>,
+    pub(crate) hasher: Arc<CountingHasher>,
+    pub(crate) keyring: Arc<Keyring>,
 }
 
 impl TestApp {
     /// With the issuer [`ISSUER`]; every client and user is registered, and there is none yet.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_issuer(ISSUER).await
     }
 
     /// As [`TestApp::new`], with another issuer.
-    pub async fn with_issuer(issuer: &str) -> Self {
+    pub(crate) async fn with_issuer(issuer: &str) -> Self {
         let app = Self::unprovisioned(issuer);
         app.store.mark_provisioned().await.unwrap();
         app
     }
 
     /// Before the first complete list of clients and users.
-    pub fn unprovisioned(issuer: &str) -> Self {
+    pub(crate) fn unprovisioned(issuer: &str) -> Self {
         let clock = Arc::new(TestClock::new());
         let random = Arc::new(SeededRandom::new(7));
         let store = Arc::new(FaultyStore::new(MemoryStore::new(clock.clone())));
@@ -85,8 +84,7 @@ impl TestApp {
             random.clone(),
         );
         Self {
-            router: router(provider.clone()),
-            provider,
+            router: router(provider),
             store,
             clock,
             random,
@@ -96,7 +94,7 @@ impl TestApp {
     }
 
     /// With the confidential client `team-a.shop` and the person `ada`.
-    pub async fn with_shop_and_ada() -> Self {
+    pub(crate) async fn with_shop_and_ada() -> Self {
         let app = Self::new().await;
         app.register_client("shop", |_| ()).await;
         app.register_user("ada").await;
@@ -104,18 +102,18 @@ impl TestApp {
     }
 
     /// The instant at which the clock stands.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// Moves the clock on.
-    pub fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
 
     /// Registers (or registers again) the client `team-a.<name>` of [`fixtures::client`], whose secret is [`secret`],
     /// with the changes of `change`.
-    pub async fn register_client(&self, name: &str, change: impl FnOnce(&mut ClientRegistration)) {
+    pub(crate) async fn register_client(&self, name: &str, change: impl FnOnce(&mut ClientRegistration)) {
         let mut registration = fixtures::client_registration(name, self.now());
         change(&mut registration);
         let registered = self.store.register_client(registration).await.unwrap();
@@ -123,12 +121,12 @@ impl TestApp {
     }
 
     /// Registers (or registers again) a person of [`fixtures::end_user`] whose password verifies nothing.
-    pub async fn register_user(&self, name: &str) {
+    pub(crate) async fn register_user(&self, name: &str) {
         self.register_user_with(name, |_| ()).await;
     }
 
     /// As [`TestApp::register_user`], with the changes of `change`.
-    pub async fn register_user_with(&self, name: &str, change: impl FnOnce(&mut UserRegistration)) {
+    pub(crate) async fn register_user_with(&self, name: &str, change: impl FnOnce(&mut UserRegistration)) {
         let mut registration = fixtures::user_registration(name);
         change(&mut registration);
         let registered = self.store.register_user(registration).await.unwrap();
@@ -136,7 +134,7 @@ impl TestApp {
     }
 
     /// As [`TestApp::register_user`], with a password.
-    pub async fn register_user_with_password(&self, name: &str, password: &str) {
+    pub(crate) async fn register_user_with_password(&self, name: &str, password: &str) {
         let password = Password::new(password).unwrap();
         let hash = self.hasher.hash(&password).await.unwrap();
         self.register_user_with(name, |registration| {
@@ -149,7 +147,7 @@ impl TestApp {
     }
 
     /// Issues a code through the store, as the browser's half does after sign-in and consent.
-    pub async fn issue(&self, what: Issue<'_>) -> Issued {
+    pub(crate) async fn issue(&self, what: Issue<'_>) -> Issued {
         let now = self.now();
         let handle = self.unique("session");
         let session = fixtures::session(&handle, what.user, now);
@@ -214,7 +212,7 @@ impl TestApp {
     }
 
     /// Sends a request through the router.
-    pub async fn send(&self, request: Request<Body>) -> TestResponse {
+    pub(crate) async fn send(&self, request: Request<Body>) -> TestResponse {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         TestResponse {
@@ -225,23 +223,23 @@ impl TestApp {
     }
 
     /// `GET` without headers.
-    pub async fn get(&self, path: &str) -> TestResponse {
+    pub(crate) async fn get(&self, path: &str) -> TestResponse {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     /// A token request of a client that authenticates by `client_secret_basic` with its right secret.
-    pub async fn token(&self, client: &str, form: &[(&str, &str)]) -> TestResponse {
+    pub(crate) async fn token(&self, client: &str, form: &[(&str, &str)]) -> TestResponse {
         self.send(token_request(Some(&basic(client, &secret(client))), form))
             .await
     }
 
     /// Redeems a code as its client does.
-    pub async fn redeem(&self, client: &str, code: &str) -> TestResponse {
+    pub(crate) async fn redeem(&self, client: &str, code: &str) -> TestResponse {
         self.token(client, &code_form(code)).await
     }
 
     /// Refreshes as the client of the token does.
-    pub async fn refresh(&self, client: &str, refresh_token: &str) -> TestResponse {
+    pub(crate) async fn refresh(&self, client: &str, refresh_token: &str) -> TestResponse {
         self.token(
             client,
             &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)],
@@ -250,7 +248,7 @@ impl TestApp {
     }
 
     /// Issues a code for `shop` and `ada` and redeems it: the response's JSON.
-    pub async fn tokens(&self, scope: &str) -> serde_json::Value {
+    pub(crate) async fn tokens(&self, scope: &str) -> serde_json::Value {
         let issued = self
             .issue(Issue {
                 scope,
@@ -263,7 +261,7 @@ impl TestApp {
     }
 
     /// Asks userinfo with the token in the header.
-    pub async fn userinfo(&self, access_token: &str) -> TestResponse {
+    pub(crate) async fn userinfo(&self, access_token: &str) -> TestResponse {
         let request = Request::get("/api/userinfo")
             .header(AUTHORIZATION, format!("Bearer {access_token}"))
             .body(Body::empty())
@@ -273,14 +271,14 @@ impl TestApp {
 }
 
 /// What a person allowed.
-pub struct Issue<'a> {
-    pub client: &'a str,
-    pub user: &'a str,
-    pub scope: &'a str,
-    pub redirect_uri: &'a str,
-    pub code_challenge: Option<&'a str>,
-    pub nonce: Option<&'a str>,
-    pub auth_time_requested: bool,
+pub(crate) struct Issue<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) user: &'a str,
+    pub(crate) scope: &'a str,
+    pub(crate) redirect_uri: &'a str,
+    pub(crate) code_challenge: Option<&'a str>,
+    pub(crate) nonce: Option<&'a str>,
+    pub(crate) auth_time_requested: bool,
 }
 
 impl Default for Issue<'_> {
@@ -298,32 +296,32 @@ impl Default for Issue<'_> {
 }
 
 /// A code and what it hangs on.
-pub struct Issued {
-    pub code: String,
-    pub grant: GrantId,
-    pub session: TokenHash,
+pub(crate) struct Issued {
+    pub(crate) code: String,
+    pub(crate) grant: GrantId,
+    pub(crate) session: TokenHash,
 }
 
 /// A response, read to its end.
-pub struct TestResponse {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct TestResponse {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl TestResponse {
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// A header that comes once.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let first = values.next();
         assert!(values.next().is_none(), "{name} is repeated");
@@ -332,7 +330,7 @@ impl TestResponse {
 
     /// Asserts a JSON error with this status.
     #[track_caller]
-    pub fn assert_error(&self, status: StatusCode, error: &str) {
+    pub(crate) fn assert_error(&self, status: StatusCode, error: &str) {
         assert_eq!(
             (self.status, self.json()["error"].as_str()),
             (status, Some(error)),
@@ -346,12 +344,12 @@ impl TestResponse {
 }
 
 /// The secret of the client that [`TestApp::register_client`] makes.
-pub fn secret(client: &str) -> String {
+pub(crate) fn secret(client: &str) -> String {
     format!("secret of {client}")
 }
 
 /// The header of `client_secret_basic`.
-pub fn basic(client: &str, secret: &str) -> String {
+pub(crate) fn basic(client: &str, secret: &str) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let client_id = fixtures::client(client).client_id;
     let joined = format!("{}:{}", encode(client_id.as_str()), encode(secret));
@@ -359,7 +357,7 @@ pub fn basic(client: &str, secret: &str) -> String {
 }
 
 /// The form that redeems a code of [`Issue::default`].
-pub fn code_form(code: &str) -> [(&str, &str); 4] {
+pub(crate) fn code_form(code: &str) -> [(&str, &str); 4] {
     [
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -369,14 +367,14 @@ pub fn code_form(code: &str) -> [(&str, &str); 4] {
 }
 
 /// A form body.
-pub fn encode(form: &[(&str, &str)]) -> String {
+pub(crate) fn encode(form: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(form)
         .finish()
 }
 
 /// A token request.
-pub fn token_request(authorization: Option<&str>, form: &[(&str, &str)]) -> Request<Body> {
+pub(crate) fn token_request(authorization: Option<&str>, form: &[(&str, &str)]) -> Request<Body> {
     let mut request =
         Request::post("/api/token/v2").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
     if let Some(authorization) = authorization {

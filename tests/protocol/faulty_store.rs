@@ -21,7 +21,7 @@ use claviger::store::{
 
 /// What happens at an operation.
 #[derive(Debug, Clone, Copy)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It answers that the store is away.
     Unavailable,
     /// It panics.
@@ -29,14 +29,14 @@ pub enum Fault {
 }
 
 /// The store.
-pub struct FaultyStore {
+pub(crate) struct FaultyStore {
     inner: MemoryStore,
     fault: Mutex<Option<(&'static str, Fault)>>,
 }
 
 impl FaultyStore {
     /// Without a fault.
-    pub fn new(inner: MemoryStore) -> Self {
+    pub(crate) fn new(inner: MemoryStore) -> Self {
         Self {
             inner,
             fault: Mutex::new(None),
@@ -44,19 +44,22 @@ impl FaultyStore {
     }
 
     /// Puts a fault at the operation of this name; `*` means every operation.
-    pub fn fail(&self, operation: &'static str, fault: Fault) {
+    pub(crate) fn fail(&self, operation: &'static str, fault: Fault) {
         *self.fault.lock().unwrap() = Some((operation, fault));
     }
 
     /// Takes the fault away.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         *self.fault.lock().unwrap() = None;
     }
 
+    /// Copied out, so that a panic does not poison the lock.
+    fn fault(&self) -> Option<(&'static str, Fault)> {
+        *self.fault.lock().unwrap()
+    }
+
     fn reach(&self, operation: &str) -> Result<(), StoreError> {
-        // Copied out, so that a panic does not poison the lock.
-        let fault = *self.fault.lock().unwrap();
-        match fault {
+        match self.fault() {
             Some((name, fault)) if name == "*" || name == operation => match fault {
                 Fault::Unavailable => Err(StoreError::Unavailable("the test took it away".to_owned())),
                 Fault::Panic => panic!("the test made {operation} panic"),

@@ -10,13 +10,13 @@ use claviger::oidc::password::{HasherError, Password, PasswordHash, PasswordHash
 
 /// The hasher.
 #[derive(Default)]
-pub struct CountingHasher {
+pub(crate) struct CountingHasher {
     computed: AtomicUsize,
 }
 
 impl CountingHasher {
     /// How many hashes were computed.
-    pub fn computed(&self) -> usize {
+    pub(crate) fn computed(&self) -> usize {
         self.computed.load(Ordering::SeqCst)
     }
 

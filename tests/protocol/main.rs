@@ -1,4 +1,9 @@
 //! The protocol, endpoint by endpoint, through the router: one test for each rule.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where something is not as it should be"
+)]
 
 #[path = "../common/clock.rs"]
 mod clock;
@@ -10,5 +15,15 @@ mod random;
 mod app;
 mod faulty_store;
 mod hasher;
+mod jwt;
 
+mod authorization_code;
+mod client_authentication;
+mod cors;
 mod discovery;
+mod faults;
+mod health;
+mod limits;
+mod refresh_token;
+mod token;
+mod userinfo;

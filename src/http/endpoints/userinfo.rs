@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::{failure, json, refusal, single_header};
 use crate::http::cors;
 use crate::http::form;
+use crate::http::limits::BodyTimeout;
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::parameters::Parameters;
 use crate::provider::Provider;
@@ -21,7 +22,7 @@ pub(super) async fn get(State(provider): State<Provider>, request: Request) -> R
 pub(super) async fn post(State(provider): State<Provider>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let form = if form::is_form(&parts.headers) {
-        match form::read(body).await {
+        match form::read(body, BodyTimeout::of(&parts.extensions)).await {
             Ok(parameters) => Some(parameters),
             Err(rejection) => return rejection.into_response(),
         }
