@@ -1,1 +1,109 @@
-//! The adapter for Kubernetes.
+//! The adapter for Kubernetes: it watches `OidcClient` and `OidcUser`, registers them in the store, writes Secrets and
+//! status.
+//!
+//! Per kind one folder whose steps are files: *dereference → validate → register in the store → build → apply (the
+//! Secret) → status*. Each step is idempotent, so that a crash between any two converges. What is done is remembered in
+//! the store as a digest after the status was written: a steady resource costs no API call, a restart none either.
+//!
+//! This module never reads a Secret outside claviger's own namespace, never lists, patches or deletes one, and never
+//! decides anything by its own status, except that it recovers secret versions from it for a client that the store does
+//! not know. It sets no finalizer: deletion never hangs.
+//!
+//! Whoever starts claviger calls, in this order:
+//!
+//! 1. [`startup::wait_for_cluster`]: waits for the API server, checks the rights to watch and that the admission policy is
+//!    in force, gives the [`ClusterIdentity`](crate::store::records::ClusterIdentity);
+//! 2. [`startup::claim_store`]: refuses the store of another cluster;
+//! 3. [`keyring::SecretKeyring`] as storage to open the keyring with; [`startup::any_status_refers_to_keyring`] says
+//!    whether one may be made;
+//! 4. [`run`] until shutdown. [`Health`] says meanwhile whether the first lists are registered and what is wrong.
+
+mod condition;
+mod digest;
+mod fail_point;
+mod health;
+pub mod keyring;
+mod kube_error;
+mod oidc_client;
+mod oidc_user;
+mod provisioning;
+mod queue;
+mod reconciler;
+mod removal;
+mod secret;
+pub mod startup;
+mod text;
+mod watch;
+
+pub use health::Health;
+
+use std::sync::Arc;
+
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::keyring::Keyring;
+use crate::oidc::issuer::Issuer;
+use crate::oidc::password::PasswordHasher;
+use crate::store::Store;
+use provisioning::Provisioning;
+
+/// The field manager of every write, and the value of `app.kubernetes.io/managed-by`.
+pub const MANAGER: &str = "claviger";
+
+/// What the controller is told.
+#[derive(Debug, Clone)]
+pub struct ControllerSettings {
+    /// claviger's own namespace.
+    pub namespace: String,
+    /// The namespaces whose clients are honoured; empty means all.
+    pub watch_namespaces: Vec<String>,
+    /// The name of the keyring's Secret, which no client may ask for.
+    pub keyring_secret_name: String,
+    /// The issuer, for the Secrets.
+    pub issuer: Issuer,
+    /// The CA that apps need to reach the issuer, as PEM, when known.
+    pub ca_certificate: Option<String>,
+    /// Start although the admission policy for Secrets is not in force.
+    pub without_secret_policy: bool,
+}
+
+/// What the controller stands on. Cheap to clone.
+#[derive(Clone)]
+pub struct ControllerContext {
+    /// The Kubernetes API under claviger's own account.
+    pub client: Client,
+    /// What it is told.
+    pub settings: Arc<ControllerSettings>,
+    /// Where clients and users are registered.
+    pub store: Arc<dyn Store>,
+    /// Derives the secrets.
+    pub keyring: Arc<Keyring>,
+    /// Hashes passwords.
+    pub hasher: Arc<dyn PasswordHasher>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How it goes.
+    pub health: Health,
+}
+
+/// Reconciles both kinds until `shutdown`. Every failure after the start is waited out; [`Health`] tells of it.
+pub async fn run(context: ControllerContext, shutdown: CancellationToken) {
+    let provisioning = Arc::new(Provisioning::new(context.store.clone(), context.health.clone()));
+    let clients = watch::run(
+        Arc::new(oidc_client::OidcClients::new(context.clone())),
+        watch::Scope::of_clients(&context.settings),
+        &context,
+        provisioning.clone(),
+        shutdown.clone(),
+    );
+    let users = watch::run(
+        Arc::new(oidc_user::OidcUsers::new(context.clone())),
+        watch::Scope::of_users(&context.settings),
+        &context,
+        provisioning,
+        shutdown,
+    );
+    tokio::join!(clients, users);
+}

@@ -6,8 +6,8 @@ pub const READY: &str = "Ready";
 pub const ACCEPTED: &str = "Accepted";
 /// The Secret holds what it should.
 pub const SECRET_READY: &str = "SecretReady";
-/// kstatus: work is going on; present only while true.
-pub const RECONCILING: &str = "Reconciling";
+/// The person has a password.
+pub const PASSWORD_READY: &str = "PasswordReady";
 /// kstatus: somebody has to do something; present only while true.
 pub const STALLED: &str = "Stalled";
 
@@ -33,6 +33,8 @@ pub mod reason {
     pub const SECRET_NAME_CONFLICT: &str = "SecretNameConflict";
     /// A Secret of that name belongs to somebody else.
     pub const SECRET_CONFLICT: &str = "SecretConflict";
+    /// The API server does not take the Secret.
+    pub const SECRET_REFUSED: &str = "SecretRefused";
     /// claviger lacks a right.
     pub const FORBIDDEN: &str = "Forbidden";
     /// The namespace is being deleted.
@@ -49,6 +51,4 @@ pub mod reason {
     pub const PASSWORD_REFUSED: &str = "PasswordRefused";
     /// There is no password, so nobody can sign in.
     pub const NO_PASSWORD: &str = "NoPassword";
-    /// Users live in claviger's own namespace only.
-    pub const WRONG_NAMESPACE: &str = "WrongNamespace";
 }

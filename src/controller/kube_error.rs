@@ -1,0 +1,32 @@
+//! Errors of the Kubernetes client: whether the API server answered at all, and what to say about it.
+
+use std::error::Error as _;
+
+/// Whether the API server was not reached, or could not answer for now: waiting helps.
+pub(super) fn is_unreachable(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code >= 500 || status.code == 429 || status.code == 408,
+        // An answer that makes no sense will make none the next time.
+        kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) => false,
+        _ => true,
+    }
+}
+
+/// One line for logs and conditions. Answers are shown by their message only; the rest with its causes, since the outer
+/// errors of HTTP clients say little.
+pub(super) fn describe(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return format!("{} ({})", status.message, status.code);
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,158 @@
+//! Registers a client in the store, with its first secret version where the store does not know it.
+
+use super::CLAIM_PAUSE;
+use super::validate::ValidClient;
+use crate::clock::Timestamp;
+use crate::controller::ControllerContext;
+use crate::controller::condition::Verdict;
+use crate::controller::reconciler::Next;
+use crate::crd::v1alpha1::condition::reason;
+use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
+use crate::keyring::Keyring;
+use crate::oidc::identifier::{ClientId, ResourceUid};
+use crate::oidc::opaque_token::TokenHash;
+use crate::store::records::{ClientRecord, ClientRegistration, SecretVersion};
+use crate::store::{RegisterClient, StoreError};
+
+/// The id of every client's first secret version: a constant, so that a reconcile that was cut off before anything was
+/// stored makes the same secret again.
+const FIRST_VERSION: &str = "1";
+
+/// What registering came to.
+pub(super) enum Registered {
+    /// The record as it now stands.
+    Record(Box<ClientRecord>),
+    /// Why it is not registered.
+    Refused(Verdict, Next),
+}
+
+/// Registers `valid`, unless the store holds exactly that already.
+pub(super) async fn register(
+    context: &ControllerContext,
+    resource: &OidcClient,
+    valid: &ValidClient,
+    known: Option<ClientRecord>,
+) -> Result<Registered, StoreError> {
+    let known = match known {
+        Some(record) if is_current(&record, valid) => return Ok(Registered::Record(Box::new(record))),
+        known => known,
+    };
+    let has_versions = known.is_some_and(|record| !record.secret_versions.is_empty());
+    let initial = if valid.client.is_public() || has_versions {
+        Some(Vec::new())
+    } else {
+        initial_versions(
+            &context.keyring,
+            &valid.client.uid,
+            resource.status.as_ref(),
+            context.clock.now(),
+        )
+    };
+    let Some(initial_secret_versions) = initial else {
+        return Ok(Registered::Refused(
+            Verdict::no(
+                reason::MASTER_KEY_MISSING,
+                "status.secretVersions names a master key that the keyring does not hold; restore the keyring from a backup",
+            ),
+            Next::Change,
+        ));
+    };
+    let registration = ClientRegistration {
+        client: valid.client.clone(),
+        resource: valid.resource.clone(),
+        secret_name: valid.secret_name.clone(),
+        initial_secret_versions,
+    };
+    let mut outcome = context.store.register_client(registration.clone()).await?;
+    // Names are unique in Kubernetes: whoever held this name before is gone, only nobody was told.
+    if let RegisterClient::ClientIdHeld(holder) = &outcome
+        && *holder == valid.resource
+        && remove_predecessor(context, &valid.client.client_id, &valid.client.uid).await?
+    {
+        outcome = context.store.register_client(registration).await?;
+    }
+    Ok(match outcome {
+        RegisterClient::Registered(record) => Registered::Record(record),
+        RegisterClient::ClientIdHeld(holder) => Registered::Refused(
+            Verdict::no(
+                reason::CLIENT_ID_CONFLICT,
+                format!(
+                    "the client id {} is held by the OidcClient {holder}",
+                    valid.client.client_id
+                ),
+            ),
+            Next::Waiting(CLAIM_PAUSE),
+        ),
+        RegisterClient::SecretNameHeld(holder) => Registered::Refused(
+            Verdict::no(
+                reason::SECRET_NAME_CONFLICT,
+                format!(
+                    "the Secret name {} is held by the OidcClient {holder}; set another spec.secret.name",
+                    valid.secret_name
+                ),
+            ),
+            Next::Waiting(CLAIM_PAUSE),
+        ),
+    })
+}
+
+fn is_current(record: &ClientRecord, valid: &ValidClient) -> bool {
+    record.client == valid.client
+        && record.resource == valid.resource
+        && record.secret_name == valid.secret_name
+        && record.absent_since.is_none()
+        && (valid.client.is_public() || !record.secret_versions.is_empty())
+}
+
+async fn remove_predecessor(
+    context: &ControllerContext,
+    client_id: &ClientId,
+    uid: &ResourceUid,
+) -> Result<bool, StoreError> {
+    match context.store.client(client_id).await? {
+        Some(predecessor) if predecessor.client.uid != *uid => {
+            context.store.remove_client(&predecessor.client.uid).await?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The versions that a client begins with: those that its status tells of, when the store was lost, or the first one.
+/// `None` when the keyring lacks a master key.
+fn initial_versions(
+    keyring: &Keyring,
+    uid: &ResourceUid,
+    status: Option<&OidcClientStatus>,
+    now: Timestamp,
+) -> Option<Vec<SecretVersion>> {
+    let version = |id: &str, master_key_id: &str, created_at, retires_at| {
+        let secret = keyring.client_secret(master_key_id, uid, id)?;
+        Some(SecretVersion {
+            id: id.to_owned(),
+            master_key_id: master_key_id.to_owned(),
+            created_at,
+            retires_at,
+            hash: TokenHash::of(secret.as_bytes()),
+        })
+    };
+    let recovered: Option<Vec<SecretVersion>> = status
+        .map(|status| status.secret_versions.as_slice())
+        .unwrap_or_default()
+        .iter()
+        .filter(|told| told.retires_at.as_ref().is_none_or(|at| at.0 > now))
+        .map(|told| {
+            let retires_at = told.retires_at.as_ref().map(|at| at.0);
+            version(&told.id, &told.master_key_id, told.created_at.0, retires_at)
+        })
+        .collect();
+    let recovered = recovered?;
+    if !recovered.is_empty() {
+        return Some(recovered);
+    }
+    let master_key_id = keyring.current_master_key_id().to_owned();
+    Some(vec![version(FIRST_VERSION, &master_key_id, now, None)?])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! The status of a client: built from the record and from what was applied, never from wishes; written only where it
+//! differs.
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::apply::Applied;
+use super::validate::ValidClient;
+use crate::clock::Timestamp;
+use crate::controller::MANAGER;
+use crate::controller::condition::{Conditions, Verdict, whole_seconds};
+use crate::crd::v1alpha1::condition::{ACCEPTED, READY, SECRET_READY, STALLED, reason};
+use crate::crd::v1alpha1::{
+    Binding, EffectiveRedirectUri, OidcClient, OidcClientStatus, SecretReference, SecretVersionStatus,
+};
+use crate::store::records::ClientRecord;
+
+/// What the conditions say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdicts {
+    accepted: Verdict,
+    secret: Option<Verdict>,
+    ready: Verdict,
+    secret_ref: Option<SecretReference>,
+}
+
+impl Verdicts {
+    /// The spec is not valid, or claims what somebody else holds.
+    pub(super) fn not_accepted(verdict: Verdict) -> Self {
+        Self {
+            ready: verdict.clone(),
+            accepted: verdict,
+            secret: None,
+            secret_ref: None,
+        }
+    }
+
+    /// The client is registered; this became of its Secret.
+    pub(super) fn applied(valid: &ValidClient, applied: Applied) -> Self {
+        let accepted = Verdict::yes(reason::ACCEPTED, "the spec is valid");
+        match applied {
+            Applied::Secret(secret_ref) => Self {
+                accepted,
+                secret: Some(Verdict::yes(
+                    reason::SECRET_WRITTEN,
+                    format!("the Secret {} holds the credentials", secret_ref.name),
+                )),
+                ready: if valid.client.suspended {
+                    Verdict::yes(
+                        reason::SUSPENDED,
+                        "everything is in place; sign-in and tokens are refused while spec.suspend is true",
+                    )
+                } else {
+                    Verdict::yes(reason::READY, "people can sign in")
+                },
+                secret_ref: Some(secret_ref),
+            },
+            Applied::Foreign(verdict) | Applied::Refused(verdict) => Self {
+                accepted,
+                secret: Some(verdict.clone()),
+                ready: verdict,
+                secret_ref: None,
+            },
+            Applied::NamespaceTerminating => Self::not_accepted(Verdict::no(
+                reason::NAMESPACE_TERMINATING,
+                "the namespace is being deleted",
+            )),
+        }
+    }
+}
+
+/// The status as it should be.
+pub(super) fn build(
+    resource: &OidcClient,
+    record: Option<&ClientRecord>,
+    verdicts: &Verdicts,
+    now: Timestamp,
+) -> OidcClientStatus {
+    let Verdicts {
+        accepted,
+        secret,
+        ready,
+        secret_ref,
+    } = verdicts;
+    let secret_ref = secret_ref.clone().or_else(|| still_there(resource, record));
+    let generation = resource.metadata.generation;
+    let previous = resource
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    let mut conditions = Conditions::new(previous, generation, now);
+    conditions.add(READY, ready);
+    conditions.add(ACCEPTED, accepted);
+    if let Some(secret) = secret {
+        conditions.add(SECRET_READY, secret);
+    }
+    if !ready.holds {
+        conditions.add(STALLED, &Verdict::yes(ready.reason, ready.message.clone()));
+    }
+    OidcClientStatus {
+        observed_generation: generation,
+        client_id: record.map(|record| record.client.client_id.as_str().to_owned()),
+        binding: secret_ref.as_ref().map(|secret| Binding {
+            name: secret.name.clone(),
+        }),
+        secret_ref,
+        redirect_uris: record
+            .iter()
+            .flat_map(|record| &record.client.redirect_uris)
+            .map(|uri| EffectiveRedirectUri {
+                uri: uri.clone(),
+                source: "spec".to_owned(),
+            })
+            .collect(),
+        secret_versions: record
+            .iter()
+            .flat_map(|record| &record.secret_versions)
+            .map(|version| SecretVersionStatus {
+                id: version.id.clone(),
+                master_key_id: version.master_key_id.clone(),
+                created_at: whole_seconds(version.created_at),
+                retires_at: version.retires_at.map(whole_seconds),
+            })
+            .collect(),
+        conditions: conditions.finish(),
+    }
+}
+
+/// While a changed spec is refused, the registration and the Secret of the last good one stay; apps go on mounting it.
+fn still_there(resource: &OidcClient, record: Option<&ClientRecord>) -> Option<SecretReference> {
+    let shown = resource.status.as_ref()?.secret_ref.clone()?;
+    (shown.name == record?.secret_name).then_some(shown)
+}
+
+/// Writes the status, if it differs from what the resource shows. Gives the resource as it then is; `None` when nothing
+/// was written, or when the resource is gone.
+pub(super) async fn write(
+    client: &Client,
+    resource: &OidcClient,
+    status: &OidcClientStatus,
+) -> Result<Option<OidcClient>, kube::Error> {
+    if resource.status.as_ref() == Some(status) {
+        return Ok(None);
+    }
+    let (Some(namespace), Some(name)) = (&resource.metadata.namespace, &resource.metadata.name) else {
+        return Ok(None);
+    };
+    let api: Api<OidcClient> = Api::namespaced(client.clone(), namespace);
+    let params = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    match api
+        .patch_status(name, &params, &Patch::Merge(patch(status)))
+        .await
+    {
+        Ok(written) => Ok(Some(written)),
+        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A merge patch that says every field, the absent ones as null: a field that is left out would stay as it was.
+fn patch(status: &OidcClientStatus) -> serde_json::Value {
+    // Destructured without `..`, so that a new field does not compile until it is written.
+    let OidcClientStatus {
+        observed_generation,
+        client_id,
+        secret_ref,
+        redirect_uris,
+        secret_versions,
+        binding,
+        conditions,
+    } = status;
+    json!({"status": {
+        "observedGeneration": observed_generation,
+        "clientId": client_id,
+        "secretRef": secret_ref,
+        "redirectUris": redirect_uris,
+        "secretVersions": secret_versions,
+        "binding": binding,
+        "conditions": conditions,
+    }})
+}

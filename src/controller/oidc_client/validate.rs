@@ -1,0 +1,261 @@
+//! From an `OidcClient` to a valid client. Repeats what the schema refuses: an older schema, or one that somebody
+//! changed, must not let through what the provider relies on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::controller::ControllerSettings;
+use crate::controller::condition::Verdict;
+use crate::controller::queue::{key_of, uid_of};
+use crate::crd::v1alpha1::condition::reason;
+use crate::crd::v1alpha1::{
+    self as crd, DurationText, GrantType as CrdGrantType, MAX_NAME_LENGTH, OidcClient, OidcClientSpec, Scope,
+    TokenEndpointAuthMethod,
+};
+use crate::oidc::access::Access;
+use crate::oidc::client::{Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes};
+use crate::oidc::grant_type::GrantType;
+use crate::oidc::identifier::ClientId;
+use crate::oidc::scope::{self, ScopeSet};
+use crate::store::records::ResourceRef;
+
+/// What a Secret of a generated password is called at the end; reserved in claviger's own namespace.
+const PASSWORD_SECRET_SUFFIX: &str = "-password";
+/// Longer than any sensible lifetime, and short enough for every sum with a time.
+const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 3_650);
+
+/// A client that may be registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ValidClient {
+    pub(super) resource: ResourceRef,
+    pub(super) generation: Option<i64>,
+    pub(super) client: Client,
+    pub(super) secret_name: String,
+    /// The scopes in the order of the spec, as the Secret shows them.
+    pub(super) scopes: Vec<&'static str>,
+}
+
+/// Checks everything; the verdict names the field and says why.
+pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> Result<ValidClient, Verdict> {
+    let (Some(key), Some(uid)) = (key_of(resource), uid_of(resource)) else {
+        return Err(invalid("metadata", "has no name or uid"));
+    };
+    if key.name.len() > MAX_NAME_LENGTH {
+        return Err(invalid("metadata.name", "must be at most 63 characters long"));
+    }
+    // Destructured without `..`, so that a new field does not compile until it is handled here.
+    let OidcClientSpec {
+        display_name,
+        description,
+        redirect_uris,
+        allowed_origins,
+        grant_types,
+        scopes,
+        token_endpoint_auth_methods,
+        consent,
+        default_max_age,
+        tokens,
+        access,
+        secret,
+        suspend,
+    } = &resource.spec;
+
+    let grant_types = grant_types_of(grant_types, redirect_uris)?;
+    for (index, uri) in redirect_uris.iter().enumerate() {
+        redirect_uri(uri).map_err(|why| invalid(&format!("spec.redirectUris[{index}]"), &why))?;
+    }
+    for (index, origin) in allowed_origins.iter().enumerate() {
+        allowed_origin(origin).map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why))?;
+    }
+    let secret_name = secret
+        .as_ref()
+        .and_then(|secret| secret.name.clone())
+        .unwrap_or_else(|| format!("{}-oidc", key.name));
+    not_reserved(&key, &secret_name, settings)?;
+    let scopes = scopes_of(scopes)?;
+    let client = Client {
+        uid,
+        client_id: ClientId::new(format!("{}.{}", key.namespace, key.name)),
+        client_name: shown("spec.displayName", display_name.as_deref(), 128)?
+            .unwrap_or_else(|| key.name.clone()),
+        description: shown("spec.description", description.as_deref(), 512)?,
+        redirect_uris: redirect_uris.clone(),
+        allowed_origins: allowed_origins.clone(),
+        grant_types,
+        scopes: scopes.iter().copied().collect::<ScopeSet>(),
+        token_endpoint_auth_methods: methods_of(token_endpoint_auth_methods)?,
+        consent: match consent {
+            crd::Consent::Remember => ConsentPolicy::Remember,
+            crd::Consent::Always => ConsentPolicy::Always,
+        },
+        default_max_age: default_max_age
+            .as_ref()
+            .map(|text| duration("spec.defaultMaxAge", text))
+            .transpose()?,
+        lifetimes: lifetimes(tokens.as_ref())?,
+        access: access.as_ref().map(access_of).unwrap_or_default(),
+        suspended: *suspend,
+    };
+    Ok(ValidClient {
+        resource: key,
+        generation: resource.metadata.generation,
+        client,
+        secret_name,
+        scopes,
+    })
+}
+
+fn invalid(field: &str, why: &str) -> Verdict {
+    Verdict::no(reason::INVALID_SPEC, format!("{field} {why}"))
+}
+
+fn grant_types_of(given: &[CrdGrantType], redirect_uris: &[String]) -> Result<BTreeSet<GrantType>, Verdict> {
+    let grant_types: BTreeSet<GrantType> = given
+        .iter()
+        .map(|grant_type| match grant_type {
+            CrdGrantType::AuthorizationCode => GrantType::AuthorizationCode,
+            CrdGrantType::RefreshToken => GrantType::RefreshToken,
+        })
+        .collect();
+    if !grant_types.contains(&GrantType::AuthorizationCode) {
+        return Err(invalid(
+            "spec.grantTypes",
+            "must hold authorization_code, by which everything else is obtained",
+        ));
+    }
+    if redirect_uris.is_empty() {
+        return Err(invalid(
+            "spec.redirectUris",
+            "is required with the grant type authorization_code",
+        ));
+    }
+    Ok(grant_types)
+}
+
+fn methods_of(given: &[TokenEndpointAuthMethod]) -> Result<BTreeSet<ClientAuthenticationMethod>, Verdict> {
+    let methods: BTreeSet<ClientAuthenticationMethod> = given
+        .iter()
+        .map(|method| match method {
+            TokenEndpointAuthMethod::ClientSecretBasic => ClientAuthenticationMethod::ClientSecretBasic,
+            TokenEndpointAuthMethod::ClientSecretPost => ClientAuthenticationMethod::ClientSecretPost,
+            TokenEndpointAuthMethod::None => ClientAuthenticationMethod::None,
+        })
+        .collect();
+    if methods.is_empty() {
+        return Err(invalid("spec.tokenEndpointAuthMethods", "must not be empty"));
+    }
+    if methods.contains(&ClientAuthenticationMethod::None) && methods.len() > 1 {
+        return Err(invalid(
+            "spec.tokenEndpointAuthMethods",
+            "with none (a public client) cannot have another method beside it",
+        ));
+    }
+    Ok(methods)
+}
+
+fn scopes_of(given: &[Scope]) -> Result<Vec<&'static str>, Verdict> {
+    if given.is_empty() {
+        return Err(invalid("spec.scopes", "must not be empty"));
+    }
+    Ok(given
+        .iter()
+        .map(|scope| match scope {
+            Scope::Openid => scope::OPENID,
+            Scope::Profile => scope::PROFILE,
+            Scope::Email => scope::EMAIL,
+            Scope::Groups => scope::GROUPS,
+            Scope::OfflineAccess => scope::OFFLINE_ACCESS,
+        })
+        .collect())
+}
+
+fn lifetimes(tokens: Option<&crd::Tokens>) -> Result<TokenLifetimes, Verdict> {
+    let default = TokenLifetimes::default();
+    let Some(crd::Tokens {
+        access_token_lifetime,
+        id_token_lifetime,
+        refresh_token_idle_lifetime,
+        refresh_token_lifetime,
+    }) = tokens
+    else {
+        return Ok(default);
+    };
+    let positive = |field: &str, given: &Option<DurationText>, default| match given {
+        None => Ok(default),
+        Some(text) => match duration(field, text)? {
+            Duration::ZERO => Err(invalid(field, "must be longer than 0")),
+            lifetime => Ok(lifetime),
+        },
+    };
+    Ok(TokenLifetimes {
+        access_token: positive(
+            "spec.tokens.accessTokenLifetime",
+            access_token_lifetime,
+            default.access_token,
+        )?,
+        id_token: positive("spec.tokens.idTokenLifetime", id_token_lifetime, default.id_token)?,
+        refresh_token_idle: positive(
+            "spec.tokens.refreshTokenIdleLifetime",
+            refresh_token_idle_lifetime,
+            default.refresh_token_idle,
+        )?,
+        refresh_token: positive(
+            "spec.tokens.refreshTokenLifetime",
+            refresh_token_lifetime,
+            default.refresh_token,
+        )?,
+    })
+}
+
+fn duration(field: &str, text: &DurationText) -> Result<Duration, Verdict> {
+    match text.parse() {
+        Some(duration) if duration <= LONGEST_LIFETIME => Ok(duration),
+        Some(_) => Err(invalid(field, "must be at most 3650d")),
+        None => Err(invalid(field, "must be written like 90s, 10m, 14d")),
+    }
+}
+
+fn access_of(access: &crd::Access) -> Access {
+    let crd::Access {
+        allowed_groups,
+        allowed_users,
+    } = access;
+    Access {
+        allowed_groups: allowed_groups.clone(),
+        allowed_users: allowed_users.clone(),
+    }
+}
+
+/// Text that people read on the consent page.
+fn shown(field: &str, text: Option<&str>, longest: usize) -> Result<Option<String>, Verdict> {
+    let Some(text) = text else { return Ok(None) };
+    crate::controller::text::shown(text, longest).map_err(|why| invalid(field, why))?;
+    Ok(Some(text.to_owned()))
+}
+
+fn not_reserved(key: &ResourceRef, secret_name: &str, settings: &ControllerSettings) -> Result<(), Verdict> {
+    let reserved = key.namespace == settings.namespace
+        && (secret_name == settings.keyring_secret_name || secret_name.ends_with(PASSWORD_SECRET_SUFFIX));
+    if reserved {
+        return Err(Verdict::no(
+            reason::SECRET_NAME_CONFLICT,
+            format!(
+                "spec.secret.name {secret_name} is reserved in the namespace {}, where claviger keeps its keyring and the \
+                 passwords of users; choose another name",
+                key.namespace
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn redirect_uri(text: &str) -> Result<(), String> {
+    crate::controller::text::redirect_uri(text).map_err(str::to_owned)
+}
+
+fn allowed_origin(text: &str) -> Result<(), String> {
+    crate::controller::text::allowed_origin(text).map_err(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! What password a user has from now on.
+
+use zeroize::Zeroizing;
+
+use super::dereference::SecretValue;
+use super::validate::{PasswordSource, ValidUser};
+use crate::controller::ControllerContext;
+use crate::controller::condition::Verdict;
+use crate::controller::text;
+use crate::crd::v1alpha1::condition::reason;
+use crate::oidc::password::{self, HasherError, PasswordHash};
+use crate::store::records::PasswordRecord;
+
+/// The only version of a generated password so far.
+const FIRST_VERSION: &str = "1";
+/// How the source of a generated password begins; the id of the master key follows.
+const GENERATED: &str = "generated/1/";
+const ARGON2ID: &str = "$argon2id$";
+
+/// A decision. No `Debug`: it may hold a password.
+pub(super) struct Password {
+    /// What the store keeps.
+    pub(super) record: Option<PasswordRecord>,
+    /// What the condition says.
+    pub(super) verdict: Verdict,
+    /// The clear text of a generated password, for its Secret.
+    pub(super) generated: Option<Zeroizing<String>>,
+}
+
+/// Decides; hashes only what has another source than `before`.
+pub(super) async fn decide(
+    context: &ControllerContext,
+    valid: &ValidUser,
+    value: SecretValue,
+    before: Option<PasswordRecord>,
+) -> Result<Password, HasherError> {
+    match (&valid.password, value) {
+        (PasswordSource::Generated, _) => generated(context, valid, before).await,
+        (PasswordSource::Secret { .. }, SecretValue::Found { value, source }) => {
+            from_secret(context, &value, source, before).await
+        }
+        // The person keeps the password that they have: a Secret that is made again in a moment must not end sessions.
+        (PasswordSource::Secret { .. }, SecretValue::Missing(what)) => Ok(Password {
+            record: before,
+            verdict: Verdict::no(reason::SECRET_NOT_FOUND, what),
+            generated: None,
+        }),
+        (PasswordSource::None, _) | (_, SecretValue::NotAskedFor) => Ok(Password {
+            record: None,
+            verdict: Verdict::no(
+                reason::NO_PASSWORD,
+                "the person cannot sign in without a password; set spec.password",
+            ),
+            generated: None,
+        }),
+    }
+}
+
+async fn from_secret(
+    context: &ControllerContext,
+    value: &[u8],
+    source: String,
+    before: Option<PasswordRecord>,
+) -> Result<Password, HasherError> {
+    let ready = || Verdict::yes(reason::READY, "the password comes from the Secret");
+    if let Some(before) = before.as_ref().filter(|before| before.source == source) {
+        return Ok(Password {
+            record: Some(before.clone()),
+            verdict: ready(),
+            generated: None,
+        });
+    }
+    let refused = |why: &str| Password {
+        record: before.clone(),
+        verdict: Verdict::no(reason::PASSWORD_REFUSED, format!("the value in the Secret {why}")),
+        generated: None,
+    };
+    let Ok(value) = std::str::from_utf8(value) else {
+        return Ok(refused("is not UTF-8"));
+    };
+    // A file that an editor wrote ends with a line break, which nobody can type into a password field.
+    let value = value.strip_suffix('\n').unwrap_or(value);
+    let value = value.strip_suffix('\r').unwrap_or(value);
+    let hash = if value.starts_with(ARGON2ID) {
+        if let Err(why) = text::phc_argon2id(value) {
+            return Ok(refused(why));
+        }
+        PasswordHash::from_phc(value)
+    } else {
+        if let Err(why) = text::password(value) {
+            return Ok(refused(why));
+        }
+        let Some(password) = password::Password::new(value) else {
+            return Ok(refused("is too long"));
+        };
+        context.hasher.hash(&password).await?
+    };
+    Ok(Password {
+        record: Some(PasswordRecord { hash, source }),
+        verdict: ready(),
+        generated: None,
+    })
+}
+
+async fn generated(
+    context: &ControllerContext,
+    valid: &ValidUser,
+    before: Option<PasswordRecord>,
+) -> Result<Password, HasherError> {
+    // The master key of the first time stays, so that the password does.
+    let before = before.filter(|before| before.source.starts_with(GENERATED));
+    let master_key_id = before
+        .as_ref()
+        .and_then(|before| before.source.strip_prefix(GENERATED))
+        .unwrap_or_else(|| context.keyring.current_master_key_id())
+        .to_owned();
+    let clear = context
+        .keyring
+        .user_password(&master_key_id, &valid.user.uid, FIRST_VERSION);
+    let Some(clear) = clear else {
+        return Ok(Password {
+            record: before,
+            verdict: Verdict::no(
+                reason::MASTER_KEY_MISSING,
+                "the keyring does not hold the master key of the generated password; restore the keyring from a backup",
+            ),
+            generated: None,
+        });
+    };
+    let record = match before {
+        Some(before) => Some(before),
+        None => match password::Password::new(clear.as_str()) {
+            Some(password) => Some(PasswordRecord {
+                hash: context.hasher.hash(&password).await?,
+                source: format!("{GENERATED}{master_key_id}"),
+            }),
+            None => None,
+        },
+    };
+    Ok(Password {
+        record,
+        verdict: Verdict::yes(reason::READY, "the generated password is in its Secret"),
+        generated: Some(clear),
+    })
+}

@@ -1,0 +1,95 @@
+//! Registers a user in the store.
+
+use super::CLAIM_PAUSE;
+use super::password::Password;
+use super::validate::ValidUser;
+use crate::controller::ControllerContext;
+use crate::controller::condition::Verdict;
+use crate::controller::reconciler::Next;
+use crate::crd::v1alpha1::condition::reason;
+use crate::store::records::{ResourceRef, UserRecord, UserRegistration};
+use crate::store::{RegisterUser, StoreError};
+
+/// What registering came to.
+pub(super) enum Registered {
+    /// The record as it now stands.
+    Record(Box<UserRecord>),
+    /// Why the user is not registered.
+    Refused(Verdict, Next),
+}
+
+/// Registers `valid`, unless the store holds exactly that already.
+pub(super) async fn register(
+    context: &ControllerContext,
+    valid: &ValidUser,
+    password: &Password,
+    known: Option<&UserRecord>,
+) -> Result<Registered, StoreError> {
+    if let Some(record) = known
+        && record.user == valid.user
+        && record.resource == valid.resource
+        && record.password == password.record
+        && record.absent_since.is_none()
+    {
+        return Ok(Registered::Record(Box::new(record.clone())));
+    }
+    let registration = UserRegistration {
+        user: valid.user.clone(),
+        resource: valid.resource.clone(),
+        password: password.record.clone(),
+    };
+    let mut outcome = context.store.register_user(registration.clone()).await?;
+    // Names are unique in Kubernetes: whoever held this name before is gone, only nobody was told.
+    if let RegisterUser::UsernameHeld(holder) | RegisterUser::SubjectHeld(holder) = &outcome
+        && *holder == valid.resource
+        && remove_predecessor(context, valid, holder).await?
+    {
+        outcome = context.store.register_user(registration).await?;
+    }
+    Ok(match outcome {
+        RegisterUser::Registered(record) => Registered::Record(record),
+        RegisterUser::UsernameHeld(holder) => Registered::Refused(
+            Verdict::no(
+                reason::USERNAME_CONFLICT,
+                format!(
+                    "the username {} is held by the OidcUser {holder}; set another spec.username",
+                    valid.user.username
+                ),
+            ),
+            Next::Waiting(CLAIM_PAUSE),
+        ),
+        RegisterUser::SubjectHeld(holder) => Registered::Refused(
+            Verdict::no(
+                reason::SUBJECT_CONFLICT,
+                format!("the subject of spec.subject is held by the OidcUser {holder}"),
+            ),
+            Next::Waiting(CLAIM_PAUSE),
+        ),
+        RegisterUser::SubjectRetired => Registered::Refused(
+            Verdict::no(
+                reason::SUBJECT_CONFLICT,
+                "the subject of spec.subject belonged to a user who was deleted, and is never given to another; set \
+                 another spec.subject",
+            ),
+            Next::Change,
+        ),
+    })
+}
+
+async fn remove_predecessor(
+    context: &ControllerContext,
+    valid: &ValidUser,
+    holder: &ResourceRef,
+) -> Result<bool, StoreError> {
+    let predecessors = context.store.users().await?;
+    let predecessor = predecessors
+        .into_iter()
+        .find(|record| record.resource == *holder && record.user.uid != valid.user.uid);
+    match predecessor {
+        Some(predecessor) => {
+            context.store.remove_user(&predecessor.user.uid).await?;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}

@@ -1,0 +1,135 @@
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::*;
+
+fn resource(uid: &str, generation: i64, version: &str) -> Arc<ConfigMap> {
+    Arc::new(ConfigMap {
+        metadata: ObjectMeta {
+            namespace: Some("team-a".to_owned()),
+            name: Some("shop".to_owned()),
+            uid: Some(uid.to_owned()),
+            generation: Some(generation),
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    })
+}
+
+fn key() -> ResourceRef {
+    ResourceRef {
+        namespace: "team-a".to_owned(),
+        name: "shop".to_owned(),
+    }
+}
+
+fn uid(text: &str) -> ResourceUid {
+    ResourceUid::new(text)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_status_alone_makes_no_work() {
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    assert!(queue.next().is_some());
+    queue.finish(&key(), Vec::new(), &Next::Change, Instant::now());
+    queue.apply(resource("a", 1, "2"));
+    assert!(queue.next().is_none());
+    queue.apply(resource("a", 2, "3"));
+    assert!(queue.next().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_is_never_worked_on_twice_at_once() {
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    let first = queue.next().unwrap();
+    queue.apply(resource("a", 2, "2"));
+    queue.apply(resource("a", 3, "3"));
+    assert!(queue.next().is_none(), "it runs");
+    queue.finish(&first.key, Vec::new(), &Next::Change, Instant::now());
+    let second = queue.next().unwrap();
+    assert_eq!(second.resource.unwrap().metadata.generation, Some(3));
+    queue.finish(&second.key, Vec::new(), &Next::Change, Instant::now());
+    assert!(queue.next().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_resource_is_removed_before_its_successor_is_looked_at() {
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    let running = queue.next().unwrap();
+    queue.delete(key(), Some(uid("a")));
+    queue.apply(resource("b", 1, "2"));
+    queue.finish(&running.key, Vec::new(), &Next::Change, Instant::now());
+    let job = queue.next().unwrap();
+    assert_eq!(job.removed, [uid("a")]);
+    assert_eq!(job.resource.unwrap().metadata.uid.as_deref(), Some("b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_without_news_of_the_deletion_removes_the_old_one_too() {
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    let job = queue.next().unwrap();
+    queue.finish(&job.key, Vec::new(), &Next::Change, Instant::now());
+    queue.apply(resource("b", 1, "2"));
+    assert_eq!(queue.next().unwrap().removed, [uid("a")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_removed_is_tried_again() {
+    let mut queue = Queue::<ConfigMap>::new();
+    queue.delete(key(), Some(uid("a")));
+    let job = queue.next().unwrap();
+    let now = Instant::now();
+    queue.finish(&job.key, job.removed, &Next::Failed("store".to_owned()), now);
+    assert_eq!(queue.next_due(), Some(now + FIRST_DELAY));
+    queue.take_due(now + FIRST_DELAY);
+    let job = queue.next().unwrap();
+    assert_eq!(job.removed, [uid("a")]);
+    queue.finish(&job.key, Vec::new(), &Next::Change, now);
+    assert_eq!(queue.slots.len(), 0, "nothing is kept of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_wait_longer_each_time_and_a_change_does_not_wait() {
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    let mut delays = Vec::new();
+    for _ in 0..12 {
+        let job = queue.next().unwrap();
+        let now = Instant::now();
+        queue.finish(&job.key, Vec::new(), &Next::Failed(String::new()), now);
+        let due = queue.next_due().unwrap();
+        delays.push(due - now);
+        queue.take_due(due);
+    }
+    assert_eq!(delays[0], FIRST_DELAY);
+    assert_eq!(delays[1], FIRST_DELAY * 2);
+    assert_eq!(delays[11], LONGEST_DELAY);
+
+    let job = queue.next().unwrap();
+    queue.finish(&job.key, Vec::new(), &Next::Failed(String::new()), Instant::now());
+    queue.apply(resource("a", 2, "2"));
+    assert_eq!(queue.next().unwrap().attempt, 0);
+    assert_eq!(queue.next_due(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_another_resource_is_woken() {
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    let job = queue.next().unwrap();
+    queue.finish(
+        &job.key,
+        Vec::new(),
+        &Next::Waiting(Duration::from_secs(30)),
+        Instant::now(),
+    );
+    assert!(queue.next().is_none());
+    queue.wake_waiting();
+    assert!(queue.next().is_some());
+    assert_eq!(queue.next_due(), None);
+}

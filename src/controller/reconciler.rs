@@ -1,0 +1,80 @@
+//! What the watch needs to know of a kind.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kube::Resource;
+use kube::core::NamespaceResourceScope;
+use serde::de::DeserializeOwned;
+
+use crate::oidc::identifier::ResourceUid;
+use crate::store::StoreError;
+
+/// A kind of resource that is reconciled.
+#[async_trait]
+pub(super) trait Reconciler: Send + Sync + 'static {
+    /// The kind.
+    type Resource: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static;
+
+    /// The kind's name, for logs.
+    const KIND: &'static str;
+
+    /// What the resource claims for itself alone, in a form that is equal for two who claim the same.
+    fn claims(&self, resource: &Self::Resource) -> Vec<String>;
+
+    /// Registers the resource in the store and does nothing else. A resource that cannot be registered is left to
+    /// [`Reconciler::reconcile`], which says so.
+    async fn register(&self, resource: &Self::Resource) -> Result<(), StoreError>;
+
+    /// Does whatever the resource asks for; `attempt` counts the failures since it last changed.
+    async fn reconcile(&self, resource: Arc<Self::Resource>, attempt: u32) -> Outcome<Self::Resource>;
+
+    /// Removes what the store holds of a deleted resource.
+    async fn remove(&self, uid: &ResourceUid) -> Result<(), StoreError>;
+
+    /// The uids of what the store holds and that is not absent.
+    async fn known(&self) -> Result<HashSet<ResourceUid>, StoreError>;
+
+    /// Notes that these are gone from a complete list.
+    async fn mark_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError>;
+}
+
+/// What a reconcile came to.
+#[derive(Debug)]
+pub(super) struct Outcome<K> {
+    /// The resource as the API server gave it back, after a write of its status.
+    pub(super) written: Option<K>,
+    /// What comes next.
+    pub(super) next: Next,
+}
+
+/// When a resource is looked at again, unless it changes earlier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    /// When it changes.
+    Change,
+    /// After this time; all is well.
+    Again(Duration),
+    /// After this time, or when another resource goes: it waits for something that the other one holds.
+    Waiting(Duration),
+    /// After this time; it counts as a failure, and the status says so.
+    Later(Duration),
+    /// Soon, with growing delay: something failed that may pass by itself.
+    Failed(String),
+}
+
+impl<K> Outcome<K> {
+    /// An outcome without a write of the status.
+    pub(super) fn next(next: Next) -> Self {
+        Self { written: None, next }
+    }
+}

@@ -1,0 +1,150 @@
+//! Writes a Secret without ever reading one: `POST`, and on 409 `PUT`.
+//!
+//! Whether a Secret that exists is ours is decided by the admission policy, which sees the old object; claviger sees
+//! nothing of it.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use kube::core::Status;
+use kube::{Api, Client};
+
+use super::MANAGER;
+
+/// The name of the chart's policy holds this, whatever the release is called.
+const POLICY_NAME: &str = "claviger";
+
+/// Between `POST` and `PUT` somebody may make or delete the Secret; after this many rounds the next reconcile goes on.
+const ROUNDS: usize = 3;
+
+/// What writing a Secret came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SecretWrite {
+    /// It holds what it should.
+    Written {
+        /// `metadata.uid`.
+        uid: String,
+    },
+    /// One of that name belongs to somebody else.
+    Foreign,
+    /// The namespace is being deleted, or is gone.
+    NamespaceTerminating,
+    /// The account lacks a right; the API server's words.
+    Forbidden(String),
+    /// The API server does not take it; its words.
+    Refused(String),
+}
+
+/// Writes `secret`, which carries name, namespace and type.
+pub(super) async fn write(client: &Client, secret: &Secret) -> Result<SecretWrite, kube::Error> {
+    let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
+    let name = secret.metadata.name.as_deref().unwrap_or_default();
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let params = PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let mut round = 1;
+    loop {
+        match api.create(&params, secret).await {
+            Ok(created) => return Ok(written(created)),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+            Err(kube::Error::Api(status)) if is_answer(&status) => return Ok(refused_create(&status)),
+            Err(error) => return Err(error),
+        }
+        match api.replace(name, &params, secret).await {
+            Ok(replaced) => return Ok(written(replaced)),
+            // It went between the two calls, or was made again.
+            Err(kube::Error::Api(status))
+                if round < ROUNDS && (status.is_not_found() || status.is_conflict()) => {}
+            Err(kube::Error::Api(status)) if is_answer(&status) => return Ok(refused_replace(&status)),
+            Err(error) => return Err(error),
+        }
+        round += 1;
+    }
+}
+
+/// Whether trying the same again soon would get the same.
+fn is_answer(status: &Status) -> bool {
+    status.code < 500 && status.code != 429
+}
+
+fn written(secret: Secret) -> SecretWrite {
+    SecretWrite::Written {
+        uid: secret.metadata.uid.unwrap_or_default(),
+    }
+}
+
+fn refused_create(status: &Status) -> SecretWrite {
+    let terminating = status
+        .details
+        .iter()
+        .flat_map(|details| &details.causes)
+        .any(|cause| cause.reason == "NamespaceTerminating");
+    if terminating || status.is_not_found() {
+        SecretWrite::NamespaceTerminating
+    } else if status.is_forbidden() {
+        SecretWrite::Forbidden(status.message.clone())
+    } else {
+        SecretWrite::Refused(status.message.clone())
+    }
+}
+
+fn refused_replace(status: &Status) -> SecretWrite {
+    if is_denied_by_policy(status) {
+        SecretWrite::Foreign
+    } else if status.is_forbidden() {
+        SecretWrite::Forbidden(status.message.clone())
+    } else if status.is_invalid() {
+        // Another type, or immutable: ours are neither, and this is told before admission.
+        SecretWrite::Foreign
+    } else {
+        SecretWrite::Refused(status.message.clone())
+    }
+}
+
+/// Whether our admission policy denied it; any other denial is a missing right.
+pub(super) fn is_denied_by_policy(status: &Status) -> bool {
+    status.is_forbidden()
+        && status
+            .message
+            .split("ValidatingAdmissionPolicy '")
+            .nth(1)
+            .and_then(|rest| rest.split('\'').next())
+            .is_some_and(|policy| policy.contains(POLICY_NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forbidden(message: &str) -> Status {
+        Status {
+            code: 403,
+            reason: "Forbidden".to_owned(),
+            message: message.to_owned(),
+            ..Status::failure("", "Forbidden")
+        }
+    }
+
+    #[test]
+    fn a_denial_of_our_policy_is_told_from_a_missing_right() {
+        let ours = forbidden(
+            "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'id-claviger-secrets' with binding 'b' denied \
+             request: claviger may change only its own Secrets",
+        );
+        let theirs = forbidden(
+            "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'corp' with binding 'claviger' denied request: no",
+        );
+        let rbac =
+            forbidden("secrets \"x\" is forbidden: User \"claviger\" cannot update resource \"secrets\"");
+        assert_eq!(refused_replace(&ours), SecretWrite::Foreign);
+        assert_eq!(
+            refused_replace(&theirs),
+            SecretWrite::Forbidden(theirs.message.clone())
+        );
+        assert_eq!(
+            refused_replace(&rbac),
+            SecretWrite::Forbidden(rbac.message.clone())
+        );
+    }
+}

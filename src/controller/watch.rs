@@ -1,0 +1,109 @@
+//! The loop over one kind: events in, work out, at most [`CONCURRENCY`] reconciles at once.
+//!
+//! Until the first complete list of every scope is there and registered, nothing is reconciled: claims are then decided by
+//! (creationTimestamp, uid) and not by the order of arrival, and nothing is removed for absence by half a list.
+
+mod driver;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use kube::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event};
+use std::sync::Arc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::provisioning::Provisioning;
+use super::reconciler::Reconciler;
+use super::{ControllerContext, ControllerSettings};
+use driver::Driver;
+
+/// Reconciles of one kind that run at once.
+const CONCURRENCY: usize = 32;
+
+/// What one watch sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every namespace.
+    All,
+    /// One namespace.
+    Namespace(String),
+}
+
+impl Scope {
+    pub(super) fn of_clients(settings: &ControllerSettings) -> Vec<Self> {
+        if settings.watch_namespaces.is_empty() {
+            return vec![Self::All];
+        }
+        settings
+            .watch_namespaces
+            .iter()
+            .cloned()
+            .map(Self::Namespace)
+            .collect()
+    }
+
+    pub(super) fn of_users(settings: &ControllerSettings) -> Vec<Self> {
+        vec![Self::Namespace(settings.namespace.clone())]
+    }
+
+    fn holds(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespace(name) => name == namespace,
+        }
+    }
+}
+
+type Guarded<R> = DeserializeGuard<<R as Reconciler>::Resource>;
+type Events<R> = BoxStream<'static, (usize, watcher::Result<Event<Guarded<R>>>)>;
+
+/// Reconciles one kind until `shutdown`.
+pub(super) async fn run<R: Reconciler>(
+    reconciler: Arc<R>,
+    scopes: Vec<Scope>,
+    context: &ControllerContext,
+    provisioning: Arc<Provisioning>,
+    shutdown: CancellationToken,
+) {
+    let apis: Vec<Api<Guarded<R>>> = scopes
+        .iter()
+        .map(|scope| match scope {
+            Scope::All => Api::all(context.client.clone()),
+            Scope::Namespace(name) => Api::namespaced(context.client.clone(), name),
+        })
+        .collect();
+    let mut events = stream::select_all(apis.iter().cloned().enumerate().map(|(index, api)| -> Events<R> {
+        watcher::watcher(api, watcher::Config::default())
+            .default_backoff()
+            .map(move |event| (index, event))
+            .boxed()
+    }));
+    let mut driver = Driver::new(reconciler, scopes, apis, context.health.clone(), provisioning);
+    loop {
+        driver.start_jobs();
+        let due = driver.next_due();
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some((scope, event)) = events.next() => {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = driver.handle(scope, event) => {}
+                }
+            }
+            Some(finished) = driver.join_next() => driver.finished(finished),
+            () = sleep_until(due) => driver.take_due(),
+        }
+    }
+    // A reconcile may be cut off at any await; whoever starts next goes on.
+    driver.stop().await;
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

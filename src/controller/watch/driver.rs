@@ -1,0 +1,400 @@
+//! The state of one kind's loop: lists being assembled, the queue, the jobs that run.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Resource};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::{CONCURRENCY, Guarded, Scope};
+use crate::controller::Health;
+use crate::controller::provisioning::Provisioning;
+use crate::controller::queue::{Job, Queue, key_of, uid_of};
+use crate::controller::reconciler::{Next, Outcome, Reconciler};
+use crate::controller::removal::{self, Removal};
+use crate::oidc::identifier::ResourceUid;
+use crate::store::StoreError;
+use crate::store::records::ResourceRef;
+
+/// Between two tries of something that the store refused, or of a probe.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A job that ended.
+pub(super) struct Finished<K> {
+    key: ResourceRef,
+    based_on: Option<Arc<K>>,
+    removed_some: bool,
+    unremoved: Vec<ResourceUid>,
+    outcome: Outcome<K>,
+}
+
+type Joined<R> = Result<(Id, Finished<<R as Reconciler>::Resource>), JoinError>;
+
+pub(super) struct Driver<R: Reconciler> {
+    reconciler: Arc<R>,
+    scopes: Vec<Scope>,
+    apis: Vec<Api<Guarded<R>>>,
+    health: Health,
+    provisioning: Arc<Provisioning>,
+    /// Per scope: the resources of a list that is not complete yet.
+    listings: Vec<Option<HashSet<ResourceRef>>>,
+    /// Per scope: whether a list was ever complete.
+    complete: Vec<bool>,
+    /// Resources that exist but do not fit our schema; they count as present.
+    unreadable: HashMap<ResourceRef, ResourceUid>,
+    /// The first complete list is registered.
+    registered: bool,
+    queue: Queue<R::Resource>,
+    jobs: JoinSet<Finished<R::Resource>>,
+    running: HashMap<Id, ResourceRef>,
+    probing: Arc<AtomicBool>,
+}
+
+impl<R: Reconciler> Driver<R> {
+    pub(super) fn new(
+        reconciler: Arc<R>,
+        scopes: Vec<Scope>,
+        apis: Vec<Api<Guarded<R>>>,
+        health: Health,
+        provisioning: Arc<Provisioning>,
+    ) -> Self {
+        Self {
+            listings: scopes.iter().map(|_| None).collect(),
+            complete: scopes.iter().map(|_| false).collect(),
+            reconciler,
+            scopes,
+            apis,
+            health,
+            provisioning,
+            unreadable: HashMap::new(),
+            registered: false,
+            queue: Queue::new(),
+            jobs: JoinSet::new(),
+            running: HashMap::new(),
+            probing: Arc::default(),
+        }
+    }
+
+    pub(super) fn start_jobs(&mut self) {
+        while self.registered && self.jobs.len() < CONCURRENCY {
+            let Some(job) = self.queue.next() else { break };
+            let key = job.key.clone();
+            let handle = self.jobs.spawn(work(self.reconciler.clone(), job));
+            self.running.insert(handle.id(), key);
+        }
+    }
+
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.queue.next_due()
+    }
+
+    pub(super) fn take_due(&mut self) {
+        self.queue.take_due(Instant::now());
+    }
+
+    pub(super) async fn join_next(&mut self) -> Option<Joined<R>> {
+        self.jobs.join_next_with_id().await
+    }
+
+    pub(super) async fn stop(&mut self) {
+        self.jobs.shutdown().await;
+    }
+
+    pub(super) fn finished(&mut self, joined: Joined<R>) {
+        let finished = match joined {
+            Ok((id, finished)) => {
+                self.running.remove(&id);
+                finished
+            }
+            Err(error) => {
+                let Some(key) = self.running.remove(&error.id()) else {
+                    return;
+                };
+                tracing::error!(kind = R::KIND, resource = %key, %error, "a reconcile panicked");
+                let next = Next::Failed("a reconcile panicked".to_owned());
+                self.queue.finish(&key, Vec::new(), &next, Instant::now());
+                return;
+            }
+        };
+        let Finished {
+            key,
+            based_on,
+            removed_some,
+            unremoved,
+            outcome: Outcome { written, next },
+        } = finished;
+        if let Next::Failed(reason) = &next {
+            tracing::warn!(kind = R::KIND, resource = %key, %reason, "failed to reconcile; trying again");
+        }
+        if let (Some(based_on), Some(written)) = (based_on, written) {
+            self.queue.written(&key, &based_on, Arc::new(pruned(written)));
+        }
+        self.queue.finish(&key, unremoved, &next, Instant::now());
+        if removed_some {
+            self.queue.wake_waiting();
+        }
+    }
+
+    pub(super) async fn handle(&mut self, scope: usize, event: watcher::Result<Event<Guarded<R>>>) {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return self.watch_failed(scope, &error),
+        };
+        self.health.set_reachable(R::KIND);
+        match event {
+            Event::Init => self.listings[scope] = Some(HashSet::new()),
+            Event::InitApply(resource) => {
+                if let (Some(listing), Some(key)) = (&mut self.listings[scope], key_of(&resource)) {
+                    listing.insert(key);
+                }
+                self.take(resource).await;
+            }
+            Event::InitDone => self.list_complete(scope).await,
+            Event::Apply(resource) => self.take(resource).await,
+            Event::Delete(resource) => {
+                if let Some(key) = key_of(&resource) {
+                    self.delete(key, uid_of(&resource)).await;
+                }
+            }
+        }
+    }
+
+    /// A resource as it looks now.
+    async fn take(&mut self, DeserializeGuard(resource): Guarded<R>) {
+        match resource {
+            // Whoever deletes has decided, even if somebody's finalizer keeps the resource a while.
+            Ok(resource) if resource.meta().deletion_timestamp.is_some() => {
+                if let Some(key) = key_of(&resource) {
+                    self.delete(key, uid_of(&resource)).await;
+                }
+            }
+            Ok(resource) => {
+                if let Some(key) = key_of(&resource) {
+                    self.unreadable.remove(&key);
+                }
+                self.queue.apply(Arc::new(pruned(resource)));
+            }
+            Err(invalid) => {
+                let (Some(namespace), Some(name)) = (invalid.metadata.namespace, invalid.metadata.name)
+                else {
+                    return;
+                };
+                let key = ResourceRef { namespace, name };
+                tracing::warn!(
+                    kind = R::KIND, resource = %key, error = %invalid.error,
+                    "a resource does not fit the schema that claviger knows; upgrade claviger or its CRDs"
+                );
+                let uid = ResourceUid::new(invalid.metadata.uid.unwrap_or_default());
+                self.unreadable.insert(key, uid);
+            }
+        }
+    }
+
+    async fn delete(&mut self, key: ResourceRef, uid: Option<ResourceUid>) {
+        self.unreadable.remove(&key);
+        // A reconcile in flight may wait for the API server for long; the client ends now, and once more after it.
+        if self.queue.is_running(&key)
+            && let Some(uid) = &uid
+            && let Err(error) = self.reconciler.remove(uid).await
+        {
+            tracing::warn!(kind = R::KIND, resource = %key, %error, "failed to remove a deleted resource; trying again");
+        }
+        self.queue.delete(key, uid);
+    }
+
+    async fn list_complete(&mut self, scope: usize) {
+        let listed = self.listings[scope].take().unwrap_or_default();
+        self.complete[scope] = true;
+        let gone: Vec<ResourceRef> = self
+            .queue
+            .resources()
+            .map(|(key, _)| key)
+            .chain(self.unreadable.keys())
+            .filter(|key| self.scopes[scope].holds(&key.namespace) && !listed.contains(key))
+            .cloned()
+            .collect();
+        for key in gone {
+            self.unreadable.remove(&key);
+            self.queue.forget(&key);
+        }
+        if !self.complete.iter().all(|complete| *complete) {
+            return;
+        }
+        self.remove_absent().await;
+        if !self.registered {
+            self.register_all().await;
+            self.registered = true;
+        }
+        for key in self.in_order().into_iter().map(|(key, _)| key) {
+            self.queue.push(key);
+        }
+    }
+
+    async fn remove_absent(&self) {
+        let mut listed: HashSet<ResourceUid> = self.unreadable.values().cloned().collect();
+        listed.extend(
+            self.queue
+                .resources()
+                .filter_map(|(_, resource)| uid_of(resource.as_ref())),
+        );
+        let known = until_stored("read what is registered", || self.reconciler.known()).await;
+        match removal::decide(&known, &listed) {
+            Removal::Absent(absent) => {
+                self.health.clear_note(R::KIND);
+                if !absent.is_empty() {
+                    tracing::info!(
+                        kind = R::KIND,
+                        count = absent.len(),
+                        "resources are gone; refused from now on"
+                    );
+                    until_stored("note what is gone", || self.reconciler.mark_absent(&absent)).await;
+                }
+            }
+            Removal::Held { missing, known } => {
+                let problem = format!(
+                    "{missing} of {known} registered resources are missing from the list of the API server; their removal \
+                     is held, since that is more likely a wrong list than so many deletions; make sure that the CRDs and \
+                     resources are complete, then start claviger again, or remove its store to accept the list"
+                );
+                tracing::error!(kind = R::KIND, %problem, "removal held");
+                self.health.note(R::KIND, problem);
+            }
+        }
+    }
+
+    /// Registers the first complete list: who claims the same as somebody else one after another, the oldest first, all
+    /// others at once.
+    async fn register_all(&self) {
+        let resources: Vec<Arc<R::Resource>> = self
+            .in_order()
+            .into_iter()
+            .map(|(_, resource)| resource)
+            .collect();
+        let mut claimed: HashMap<String, usize> = HashMap::new();
+        for claim in resources
+            .iter()
+            .flat_map(|resource| self.reconciler.claims(resource))
+        {
+            *claimed.entry(claim).or_default() += 1;
+        }
+        let (contended, free): (Vec<_>, Vec<_>) = resources.into_iter().partition(|resource| {
+            let claims = self.reconciler.claims(resource);
+            claims
+                .iter()
+                .any(|claim| claimed.get(claim).is_some_and(|count| *count > 1))
+        });
+        for resource in &contended {
+            until_stored("register", || self.reconciler.register(resource)).await;
+        }
+        stream::iter(free)
+            .for_each_concurrent(CONCURRENCY, |resource| async move {
+                until_stored("register", || self.reconciler.register(&resource)).await;
+            })
+            .await;
+        until_stored("note the first list", || self.provisioning.registered(R::KIND)).await;
+    }
+
+    /// All resources by (creationTimestamp, uid).
+    fn in_order(&self) -> Vec<(ResourceRef, Arc<R::Resource>)> {
+        let mut resources: Vec<_> = self
+            .queue
+            .resources()
+            .map(|(key, resource)| (key.clone(), resource.clone()))
+            .collect();
+        resources.sort_by_cached_key(|(_, resource)| {
+            let meta = resource.meta();
+            (
+                meta.creation_timestamp.as_ref().map(|time| time.0),
+                meta.uid.clone(),
+            )
+        });
+        resources
+    }
+
+    /// The watch goes on by itself but does not say when: a probe finds out.
+    fn watch_failed(&mut self, scope: usize, error: &watcher::Error) {
+        let problem = match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => crate::controller::kube_error::describe(error),
+            other => other.to_string(),
+        };
+        tracing::warn!(kind = R::KIND, %problem, "the watch failed; trying again");
+        self.health
+            .set_unreachable(R::KIND, format!("unable to watch: {problem}"));
+        if self.probing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (api, health, probing) = (
+            self.apis[scope].clone(),
+            self.health.clone(),
+            self.probing.clone(),
+        );
+        tokio::spawn(async move {
+            let one = ListParams::default().limit(1);
+            while Arc::strong_count(&probing) > 1 && api.list_metadata(&one).await.is_err() {
+                tokio::time::sleep(PAUSE).await;
+            }
+            health.set_reachable(R::KIND);
+            probing.store(false, Ordering::Relaxed);
+        });
+    }
+}
+
+async fn work<R: Reconciler>(reconciler: Arc<R>, job: Job<R::Resource>) -> Finished<R::Resource> {
+    let Job {
+        key,
+        removed,
+        resource,
+        attempt,
+    } = job;
+    let mut finished = Finished {
+        key,
+        based_on: resource.clone(),
+        removed_some: !removed.is_empty(),
+        unremoved: Vec::new(),
+        outcome: Outcome::next(Next::Change),
+    };
+    for uid in removed {
+        if let Err(error) = reconciler.remove(&uid).await {
+            finished.outcome.next = Next::Failed(error.to_string());
+            finished.unremoved.push(uid);
+        }
+    }
+    if let (true, Some(resource)) = (finished.unremoved.is_empty(), resource) {
+        finished.outcome = reconciler.reconcile(resource, attempt).await;
+    }
+    finished
+}
+
+/// Tries a store operation until it succeeds: nothing sensible can be done without it.
+async fn until_stored<T, F: Future<Output = Result<T, StoreError>>>(
+    what: &'static str,
+    operation: impl Fn() -> F,
+) -> T {
+    loop {
+        match operation().await {
+            Ok(value) => return value,
+            Err(error) => tracing::error!(%error, what, "the store refused; trying again"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Keeps what is needed: field managers and the copy that `kubectl apply` leaves are most of a resource.
+fn pruned<K: Resource>(mut resource: K) -> K {
+    let meta = resource.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    resource
+}
