@@ -69,13 +69,13 @@ impl<K: Resource<DynamicType = ()>> Queue<K> {
             return;
         };
         let slot = self.slots.entry(key.clone()).or_insert_with(Slot::new);
-        let before = slot.resource.replace(resource.clone());
-        let changed = before
-            .as_deref()
-            .is_none_or(|before| decisive(before) != decisive(resource.as_ref()));
-        if let Some(gone) = before.filter(|before| before.meta().uid != resource.meta().uid) {
-            slot.removed.extend(uid_of(gone.as_ref()));
-        }
+        let before = slot.resource.as_deref();
+        let changed = before.is_none_or(|before| decisive(before) != decisive(resource.as_ref()));
+        let gone = before
+            .filter(|before| before.meta().uid != resource.meta().uid)
+            .and_then(uid_of);
+        slot.removed.extend(gone);
+        slot.resource = Some(resource);
         if changed {
             slot.attempt = 0;
             self.push(key);

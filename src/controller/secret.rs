@@ -10,8 +10,8 @@ use kube::{Api, Client};
 
 use super::MANAGER;
 
-/// The name of the chart's policy holds this, whatever the release is called.
-const POLICY_NAME: &str = "claviger";
+/// The name of the chart's policy begins like this, whatever the release is called.
+const POLICY_NAME: &str = "claviger-secrets";
 
 /// Between `POST` and `PUT` somebody may make or delete the Secret; after this many rounds the next reconcile goes on.
 const ROUNDS: usize = 3;
@@ -82,7 +82,7 @@ fn refused_create(status: &Status) -> SecretWrite {
         .any(|cause| cause.reason == "NamespaceTerminating");
     if terminating || status.is_not_found() {
         SecretWrite::NamespaceTerminating
-    } else if status.is_forbidden() {
+    } else if status.is_forbidden() && !is_denied_by_policy(status) {
         SecretWrite::Forbidden(status.message.clone())
     } else {
         SecretWrite::Refused(status.message.clone())
@@ -110,7 +110,7 @@ pub(super) fn is_denied_by_policy(status: &Status) -> bool {
             .split("ValidatingAdmissionPolicy '")
             .nth(1)
             .and_then(|rest| rest.split('\'').next())
-            .is_some_and(|policy| policy.contains(POLICY_NAME))
+            .is_some_and(|policy| policy.starts_with(POLICY_NAME))
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_denial_of_our_policy_is_told_from_a_missing_right() {
         let ours = forbidden(
-            "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'id-claviger-secrets' with binding 'b' denied \
+            "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'claviger-secrets-id' with binding 'b' denied \
              request: claviger may change only its own Secrets",
         );
         let theirs = forbidden(

@@ -28,8 +28,8 @@ fn uid(text: &str) -> ResourceUid {
     ResourceUid::new(text)
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_change_of_the_status_alone_makes_no_work() {
+#[test]
+fn a_change_of_the_status_alone_makes_no_work() {
     let mut queue = Queue::new();
     queue.apply(resource("a", 1, "1"));
     assert!(queue.next().is_some());
@@ -40,8 +40,8 @@ async fn a_change_of_the_status_alone_makes_no_work() {
     assert!(queue.next().is_some());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_resource_is_never_worked_on_twice_at_once() {
+#[test]
+fn a_resource_is_never_worked_on_twice_at_once() {
     let mut queue = Queue::new();
     queue.apply(resource("a", 1, "1"));
     let first = queue.next().unwrap();
@@ -55,8 +55,8 @@ async fn a_resource_is_never_worked_on_twice_at_once() {
     assert!(queue.next().is_none());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_deleted_resource_is_removed_before_its_successor_is_looked_at() {
+#[test]
+fn a_deleted_resource_is_removed_before_its_successor_is_looked_at() {
     let mut queue = Queue::new();
     queue.apply(resource("a", 1, "1"));
     let running = queue.next().unwrap();
@@ -68,8 +68,8 @@ async fn a_deleted_resource_is_removed_before_its_successor_is_looked_at() {
     assert_eq!(job.resource.unwrap().metadata.uid.as_deref(), Some("b"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_successor_without_news_of_the_deletion_removes_the_old_one_too() {
+#[test]
+fn a_successor_without_news_of_the_deletion_removes_the_old_one_too() {
     let mut queue = Queue::new();
     queue.apply(resource("a", 1, "1"));
     let job = queue.next().unwrap();
@@ -78,8 +78,8 @@ async fn a_successor_without_news_of_the_deletion_removes_the_old_one_too() {
     assert_eq!(queue.next().unwrap().removed, [uid("a")]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_could_not_be_removed_is_tried_again() {
+#[test]
+fn what_could_not_be_removed_is_tried_again() {
     let mut queue = Queue::<ConfigMap>::new();
     queue.delete(key(), Some(uid("a")));
     let job = queue.next().unwrap();
@@ -93,8 +93,8 @@ async fn what_could_not_be_removed_is_tried_again() {
     assert_eq!(queue.slots.len(), 0, "nothing is kept of it");
 }
 
-#[tokio::test(start_paused = true)]
-async fn failures_wait_longer_each_time_and_a_change_does_not_wait() {
+#[test]
+fn failures_wait_longer_each_time_and_a_change_does_not_wait() {
     let mut queue = Queue::new();
     queue.apply(resource("a", 1, "1"));
     let mut delays = Vec::new();
@@ -117,8 +117,8 @@ async fn failures_wait_longer_each_time_and_a_change_does_not_wait() {
     assert_eq!(queue.next_due(), None);
 }
 
-#[tokio::test(start_paused = true)]
-async fn whoever_waits_for_another_resource_is_woken() {
+#[test]
+fn whoever_waits_for_another_resource_is_woken() {
     let mut queue = Queue::new();
     queue.apply(resource("a", 1, "1"));
     let job = queue.next().unwrap();
