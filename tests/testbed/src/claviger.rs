@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -128,20 +127,15 @@ impl Claviger {
             .no_proxy()
             .build()
             .context("failed to build an HTTP client")?;
-        let process = Mutex::new(&mut self.process);
-        let ready = poll::until("claviger to be ready", START, async || {
-            process
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .check_alive()?;
+        let look = async || {
             let answer = http.get(&url).send().await.context("failed to ask /readyz")?;
             let status = answer.status();
             let text = answer.text().await.unwrap_or_default();
             anyhow::ensure!(status.is_success(), "/readyz answers {status}: {text}");
             Ok(Some(()))
-        })
-        .await;
-        ready.with_context(|| format!("claviger's last lines:\n{}", self.process.tail(15)))
+        };
+        poll::until_unless("claviger to be ready", START, || self.process.check_alive(), look).await?;
+        Ok(())
     }
 
     /// The issuer.

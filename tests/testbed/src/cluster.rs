@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
@@ -90,18 +90,10 @@ impl Cluster {
     /// Only after the custom resource definitions are there, or the first collection waits for most of a minute.
     pub async fn start_controller_manager(&self) -> Result<()> {
         self.plane().start_controller_manager(&self.folder)?;
-        let namespaces: Api<Namespace> = Api::all(self.client()?);
-        let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> =
-            Api::namespaced(namespaces.into_client(), "kube-system");
-        poll::until(
-            "the controller manager to make the default ServiceAccount",
-            START,
-            async || {
-                self.plane().check_alive()?;
-                Ok(accounts.get_opt("default").await?)
-            },
-        )
-        .await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, "kube-system");
+        let what = "the controller manager to make the default ServiceAccount";
+        let look = async || Ok(accounts.get_opt("default").await?);
+        poll::until_unless(what, START, || self.plane().check_alive(), look).await?;
         Ok(())
     }
 
@@ -197,14 +189,19 @@ impl Cluster {
 
     async fn wait_until_ready(&self) -> Result<()> {
         let client = self.client()?;
-        poll::until("the API server to be ready", START, async || {
-            self.plane().check_alive()?;
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let look = async || {
             client.request_text(http_get("/readyz")?).await?;
-            let namespaces: Api<Namespace> = Api::all(client.clone());
             // Both are made shortly after the server says that it is ready.
             let default = namespaces.get_opt("default").await?;
             Ok(namespaces.get_opt("kube-system").await?.and(default))
-        })
+        };
+        poll::until_unless(
+            "the API server to be ready",
+            START,
+            || self.plane().check_alive(),
+            look,
+        )
         .await?;
         Ok(())
     }

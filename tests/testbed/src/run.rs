@@ -11,7 +11,7 @@ use testbed::folder::Folder;
 use testbed::process;
 use testbed::sample_app::SampleApp;
 
-use crate::run::setup::Setup;
+use crate::run::setup::{Setup, Started};
 use crate::signals::Signals;
 use crate::steps::Steps;
 
@@ -34,7 +34,6 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<()> {
         None => bail!("ended before every check was made"),
         Some(Ok(running)) => running,
         Some(Err(error)) => {
-            show_what_claviger_said(logs.path());
             return Err(error.context(format!(
                 "`make run` failed; all logs are in {}",
                 logs.keep().display()
@@ -51,10 +50,14 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<()> {
 }
 
 async fn check(steps: &Steps, logs: &Path) -> Result<(Setup, SampleApp)> {
-    let setup = Setup::make(steps, logs).await?;
-    let relying_party = app::sign_somebody_in(steps, &setup).await?;
-    let app = SampleApp::start(setup.app_port, relying_party, app::SCOPE).await?;
-    Ok((setup, app))
+    let started = Started::start(steps, logs).await?;
+    let checked = async {
+        let setup = started.register(steps).await?;
+        let relying_party = app::sign_somebody_in(steps, &setup).await?;
+        let app = SampleApp::start(setup.app_port, relying_party, app::SCOPE).await?;
+        Ok((setup, app))
+    };
+    checked.await.inspect_err(|_| show_what_claviger_said(logs))
 }
 
 fn show_what_claviger_said(logs: &Path) {

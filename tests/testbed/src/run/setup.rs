@@ -24,8 +24,14 @@ pub(super) struct Setup {
     pub(super) app_port: u16,
 }
 
-impl Setup {
-    pub(super) async fn make(steps: &Steps, logs: &Path) -> Result<Self> {
+/// What runs before anybody is registered.
+pub(super) struct Started {
+    installation: Installation,
+    kubectl: Kubectl,
+}
+
+impl Started {
+    pub(super) async fn start(steps: &Steps, logs: &Path) -> Result<Self> {
         steps.heading("A cluster with claviger");
         let program = claviger::binary()?;
         let cluster = steps
@@ -61,10 +67,17 @@ impl Setup {
                 Installation::start_on(cluster, address, release, account, options),
             )
             .await?;
-        Self::register(steps, installation, kubectl).await
+        Ok(Self {
+            installation,
+            kubectl,
+        })
     }
 
-    async fn register(steps: &Steps, installation: Installation, kubectl: Kubectl) -> Result<Self> {
+    pub(super) async fn register(self, steps: &Steps) -> Result<Setup> {
+        let Self {
+            installation,
+            kubectl,
+        } = self;
         steps.heading("A person and an app, from examples/quickstart.yaml");
         steps
             .step(
@@ -104,7 +117,7 @@ impl Setup {
             .get("password")
             .context("the Secret ada-password has no key `password`")?
             .to_owned();
-        Ok(Self {
+        Ok(Setup {
             installation,
             kubectl,
             username: "ada".to_owned(),
