@@ -61,3 +61,68 @@ pub fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Result<Val
     }
     Ok(claims)
 }
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::jwk::{Jwk, JwkSet};
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
+    use serde_json::{Value, json};
+
+    use super::{Expected, verify};
+
+    const EXPECTED: Expected<'_> =
+        Expected { issuer: "https://id.example.org", client_id: "shop", nonce: Some("n"), access_token: "token" };
+
+    fn key() -> (EncodingKey, JwkSet) {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let key = EncodingKey::from_ec_der(pair.serialized_der());
+        let mut public = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
+        public.common.key_id = Some("one".to_owned());
+        (key, JwkSet { keys: vec![public] })
+    }
+
+    fn sign(key: &EncodingKey, claims: &Value) -> String {
+        encode(&Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::ES256) }, claims, key).unwrap()
+    }
+
+    fn good() -> Value {
+        let now = get_current_timestamp();
+        json!({ "iss": EXPECTED.issuer, "sub": "ada", "aud": "shop", "nonce": "n", "iat": now, "exp": now + 60,
+                "at_hash": "PEaenWxYddN6Q_NT1PiOYQ" })
+    }
+
+    #[test]
+    fn a_good_token_holds() {
+        let (key, keys) = key();
+        assert_eq!(verify(&sign(&key, &good()), &keys, &EXPECTED).unwrap()["sub"], "ada");
+    }
+
+    #[test]
+    fn each_wrong_claim_alone_is_refused() {
+        let (key, keys) = key();
+        let wrong = [
+            ("iss", json!("https://id.example.org/")),
+            ("aud", json!("shop2")),
+            ("nonce", json!("m")),
+            ("exp", json!(get_current_timestamp() - 60)),
+            ("exp", json!("never")),
+            ("iat", Value::Null),
+            ("sub", Value::Null),
+            ("at_hash", json!("PEaenWxYddN6Q_NT1PiOYA")),
+        ];
+        for (claim, value) in wrong {
+            let mut claims = good();
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(claim)),
+                value => claims[claim] = value,
+            }
+            assert!(verify(&sign(&key, &claims), &keys, &EXPECTED).is_err(), "{claim}: {claims}");
+        }
+    }
+
+    #[test]
+    fn another_key_under_the_same_name_is_refused() {
+        let ((_, keys), (other, _)) = (key(), key());
+        assert!(verify(&sign(&other, &good()), &keys, &EXPECTED).is_err());
+    }
+}
