@@ -24,10 +24,8 @@ use tower::ServiceExt;
 use super::limits::{BODY_TIMEOUT, BodyTimeout, HEAD_TIMEOUT};
 
 /// More than every limit of the head, so that [`super::limits`] sees what is too large and names it; beyond it hyper
-/// answers 431 by itself.
+/// answers 431 by itself, as it does beyond 100 fields (its default, which needs no allocation).
 const BUFFER: usize = 64 * 1024;
-/// As [`BUFFER`], for the number of fields.
-const FIELDS: usize = 100;
 /// How long a peer may still send after its answer before the connection is cut.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -120,7 +118,6 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(timeouts.head)
             .max_buf_size(BUFFER)
-            .max_headers(FIELDS)
             .serve_connection(TokioIo::new(stream), service);
 
         let mut stopping = false;

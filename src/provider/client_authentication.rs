@@ -13,6 +13,7 @@ use crate::store::records::{ClientRecord, SecretVersion};
 
 use super::Provider;
 use super::answer::{Failure, refused, refused_because};
+use super::audit;
 use super::fault::Fault;
 
 /// How many comparisons every check of a secret costs: as many versions as can be live at once. A client with fewer, and
@@ -37,12 +38,22 @@ impl Provider {
             .client(&credentials.client_id)
             .await
             .map_err(Fault::store("look up a client"))?;
-        match check(record.as_ref(), &credentials, self.clock.now()) {
-            None => record.ok_or_else(|| invalid_client("no such client")),
-            Some(reason) => Err(invalid_client(reason)),
+        match (check(record.as_ref(), &credentials, self.clock.now()), record) {
+            (None, Some(record)) => Ok(record),
+            (reason, record) => {
+                audit::record(&audit::Event {
+                    name: "client_authentication_failed",
+                    // Never what was sent in place of an id: it may be anything, a secret included.
+                    client_id: record.as_ref().map(|record| &record.client.client_id),
+                    ..audit::Event::default()
+                });
+                Err(invalid_client(reason.unwrap_or(NO_SUCH_CLIENT)))
+            }
         }
     }
 }
+
+const NO_SUCH_CLIENT: &str = "no such client";
 
 fn invalid_client(reason: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
     refused_because(ErrorCode::InvalidClient, "client authentication failed", reason)
@@ -60,7 +71,7 @@ fn check(
         .as_ref()
         .map(|secret| compare(&TokenHash::of(secret.as_bytes()), versions, now));
     let Some(record) = record else {
-        return Some("no such client");
+        return Some(NO_SUCH_CLIENT);
     };
     if !record
         .client

@@ -24,6 +24,7 @@ mod discovery;
 mod faults;
 mod health;
 mod limits;
+mod logs;
 mod refresh_token;
 mod token;
 mod userinfo;
