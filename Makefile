@@ -10,7 +10,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools ## claviger on a Kubernetes API server of its own, with a sample app to sign in to (ARGS=--once: check and end)
-	@$(CARGO) build --quiet --package claviger --package testbed
+	@$(CARGO) build --package claviger --package testbed
 	@$(CARGO) run --quiet --package testbed -- run $(ARGS)
 
 test: tools browser-tools ## every test, against a real API server and a real Chromium

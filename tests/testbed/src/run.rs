@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use testbed::Browser;
 use testbed::folder::Folder;
 use testbed::process;
 use testbed::sample_app::SampleApp;
@@ -53,8 +54,10 @@ async fn check(steps: &Steps, logs: &Path) -> Result<(Setup, SampleApp)> {
     let started = Started::start(steps, logs).await?;
     let checked = async {
         let setup = started.register(steps).await?;
-        let relying_party = app::sign_somebody_in(steps, &setup).await?;
+        let browser = Browser::new()?;
+        let relying_party = app::sign_somebody_in(steps, &setup, &browser).await?;
         let app = SampleApp::start(setup.app_port, relying_party, app::SCOPE).await?;
+        app::visit(steps, &app, &browser).await?;
         Ok((setup, app))
     };
     checked.await.inspect_err(|_| show_what_claviger_said(logs))

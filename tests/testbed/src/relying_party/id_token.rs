@@ -70,8 +70,12 @@ mod tests {
 
     use super::{Expected, verify};
 
-    const EXPECTED: Expected<'_> =
-        Expected { issuer: "https://id.example.org", client_id: "shop", nonce: Some("n"), access_token: "token" };
+    const EXPECTED: Expected<'_> = Expected {
+        issuer: "https://id.example.org",
+        client_id: "shop",
+        nonce: Some("n"),
+        access_token: "token",
+    };
 
     fn key() -> (EncodingKey, JwkSet) {
         let pair = rcgen::KeyPair::generate().unwrap();
@@ -82,7 +86,15 @@ mod tests {
     }
 
     fn sign(key: &EncodingKey, claims: &Value) -> String {
-        encode(&Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::ES256) }, claims, key).unwrap()
+        encode(
+            &Header {
+                kid: Some("one".to_owned()),
+                ..Header::new(Algorithm::ES256)
+            },
+            claims,
+            key,
+        )
+        .unwrap()
     }
 
     fn good() -> Value {
@@ -94,7 +106,10 @@ mod tests {
     #[test]
     fn a_good_token_holds() {
         let (key, keys) = key();
-        assert_eq!(verify(&sign(&key, &good()), &keys, &EXPECTED).unwrap()["sub"], "ada");
+        assert_eq!(
+            verify(&sign(&key, &good()), &keys, &EXPECTED).unwrap()["sub"],
+            "ada"
+        );
     }
 
     #[test]
@@ -116,7 +131,10 @@ mod tests {
                 Value::Null => drop(claims.as_object_mut().unwrap().remove(claim)),
                 value => claims[claim] = value,
             }
-            assert!(verify(&sign(&key, &claims), &keys, &EXPECTED).is_err(), "{claim}: {claims}");
+            assert!(
+                verify(&sign(&key, &claims), &keys, &EXPECTED).is_err(),
+                "{claim}: {claims}"
+            );
         }
     }
 

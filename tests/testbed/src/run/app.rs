@@ -5,6 +5,7 @@ use serde_json::Value;
 use testbed::browser::form::Form;
 use testbed::browser::{Arrival, Browser, Page};
 use testbed::relying_party::{AuthorizationRequest, RelyingParty, Tokens};
+use testbed::sample_app::SampleApp;
 use url::Url;
 
 use crate::run::setup::Setup;
@@ -14,7 +15,11 @@ use crate::steps::Steps;
 pub(super) const SCOPE: &str = "openid profile email groups offline_access";
 
 /// Fails if any answer is not what the specifications say.
-pub(super) async fn sign_somebody_in(steps: &Steps, setup: &Setup) -> Result<RelyingParty> {
+pub(super) async fn sign_somebody_in(
+    steps: &Steps,
+    setup: &Setup,
+    browser: &Browser,
+) -> Result<RelyingParty> {
     steps.heading("Ada signs in to the shop: the authorization code flow");
     let relying_party = steps
         .step(
@@ -27,22 +32,26 @@ pub(super) async fn sign_somebody_in(steps: &Steps, setup: &Setup) -> Result<Rel
         )
         .await?;
     let request = relying_party.authorization_request(SCOPE, &[])?;
-    let callback = walk(steps, setup, &request).await?;
+    let callback = walk(steps, setup, browser, &request).await?;
     let tokens = redeem(steps, &relying_party, &request, &callback).await?;
     use_tokens(steps, &relying_party, &request, &tokens).await?;
     Ok(relying_party)
 }
 
 /// The browser's way, from the app to the app.
-async fn walk(steps: &Steps, setup: &Setup, request: &AuthorizationRequest) -> Result<Url> {
-    let browser = Browser::new()?;
+async fn walk(
+    steps: &Steps,
+    setup: &Setup,
+    browser: &Browser,
+    request: &AuthorizationRequest,
+) -> Result<Url> {
     let redirect_uri = setup.registration.redirect_uri.as_str();
     let sign_in = steps
         .step(
             "Sending the browser to /authorize",
             |_| "The app sent the browser to /authorize, which asks for a username and a password".to_owned(),
             async {
-                let page = open(&browser, browser.get(&request.url).await?, redirect_uri).await?;
+                let page = open(browser, browser.get(&request.url).await?, redirect_uri).await?;
                 page.forms()
                     .iter()
                     .any(Form::asks_for_sign_in)
@@ -61,7 +70,7 @@ async fn walk(steps: &Steps, setup: &Setup, request: &AuthorizationRequest) -> R
                 form.fill("username", &setup.username)?;
                 form.fill("password", &setup.password)?;
                 let answer = browser.submit(&sign_in, &form, Some("sign-in")).await?;
-                open(&browser, answer, redirect_uri).await
+                open(browser, answer, redirect_uri).await
             },
         )
         .await?;
@@ -194,6 +203,25 @@ async fn refresh(relying_party: &RelyingParty, tokens: &Tokens, subject: &str) -
         .context("the refresh gave no new refresh token")?;
     anyhow::ensure!(second != first, "the refresh token was not rotated");
     Ok(())
+}
+
+/// The same browser at the sample app that a person will see: claviger remembers who she is and what she allowed.
+pub(super) async fn visit(steps: &Steps, app: &SampleApp, browser: &Browser) -> Result<()> {
+    steps
+        .step(
+            "Visiting the sample app",
+            |()| "A second visit, to the sample app below, signed her in without asking anything".to_owned(),
+            async {
+                let begin = app.url().parse::<Url>()?.join("sign-in")?;
+                let Arrival::Page(page) = browser.follow(browser.get(&begin).await?, "nowhere").await? else {
+                    anyhow::bail!("redirected nowhere");
+                };
+                let shows_her = page.body.contains("id=claims") && page.body.contains("ada@example.org");
+                anyhow::ensure!(shows_her, "{} shows: {}", page.url, page.text());
+                Ok(())
+            },
+        )
+        .await
 }
 
 fn text<'a>(claims: &'a Value, name: &str) -> &'a str {
