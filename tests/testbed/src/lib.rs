@@ -15,6 +15,7 @@ pub mod poll;
 pub mod ports;
 pub mod process;
 pub mod random;
+pub mod raw;
 pub mod relying_party;
 pub mod sample_app;
 pub mod tools;
