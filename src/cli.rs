@@ -1,3 +1,4 @@
 //! The command line.
 
 pub mod crd;
+pub mod hash_password;

@@ -3,3 +3,5 @@
 //! Owns how a proof is checked; which proof is asked for, and what follows from it, is the provider's.
 
 pub mod password;
+
+pub use password::Argon2Hasher;

@@ -21,6 +21,7 @@ pub mod issuer;
 pub mod opaque_token;
 pub mod parameters;
 pub mod password;
+pub mod password_rules;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod scope;

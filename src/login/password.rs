@@ -5,6 +5,7 @@
 
 mod argon2id;
 
+use std::iter::repeat_n;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -65,11 +66,11 @@ impl Argon2Hasher {
         let (queue, jobs) = sync_channel(waiting);
         let jobs = Arc::new(Mutex::new(jobs));
         let computations = Arc::new(AtomicU64::new(0));
-        for number in 0..threads.get() {
+        for (number, random) in repeat_n(random, threads.get()).enumerate() {
             let worker = Worker {
                 jobs: Arc::clone(&jobs),
                 computations: Arc::clone(&computations),
-                random: Arc::clone(&random),
+                random,
                 memory: Memory::default(),
             };
             thread::Builder::new()
@@ -181,19 +182,17 @@ fn verify(
             None
         }
     });
-    match stored {
-        Some(stored) => Ok(Verification {
-            matches: stored.matches(password, memory)?,
-            outdated: stored.is_outdated(),
-        }),
-        None => {
-            argon2id::hash(password, [0; argon2id::SALT_LENGTH], memory)?;
-            Ok(Verification {
-                matches: false,
-                outdated: false,
-            })
-        }
-    }
+    let Some(stored) = stored else {
+        argon2id::hash(password, [0; argon2id::SALT_LENGTH], memory)?;
+        return Ok(Verification {
+            matches: false,
+            outdated: false,
+        });
+    };
+    Ok(Verification {
+        matches: stored.matches(password, memory)?,
+        outdated: stored.is_outdated(),
+    })
 }
 
 #[cfg(test)]
