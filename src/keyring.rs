@@ -241,6 +241,15 @@ impl Keyring {
         self.master_key(master_key_id)?.user_password(uid, version)
     }
 
+    /// Stands for a text in the log: equal texts can be recognised, and nobody without the keyring can find out by trying
+    /// what was typed.
+    pub fn pseudonym(&self, text: &str) -> String {
+        self.master_keys
+            .last()
+            .and_then(|key| key.pseudonym(text))
+            .unwrap_or_default()
+    }
+
     /// The newest key whose time to sign has come. A clock that was set back finds none; then the oldest signs, which
     /// every relying party knows by now.
     fn key_that_signs(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Option<&SigningKey> {

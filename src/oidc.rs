@@ -8,6 +8,7 @@ pub mod access_token;
 pub mod allowed_origin;
 pub mod authentication;
 pub mod authorization_request;
+pub mod authorization_response;
 pub mod claims;
 pub mod client;
 pub mod client_credentials;

@@ -1,6 +1,6 @@
 //! The use cases: typed request in, typed response out.
 //!
-//! Nothing here knows HTTP or Kubernetes. The browser's half is [`authorize`](self) and its interaction, the apps' half is
+//! Nothing here knows HTTP or Kubernetes. The browser's half is [`authorize`] and its [`interaction`], the apps' half is
 //! the token pipeline and userinfo.
 
 use std::sync::{Arc, OnceLock};
@@ -18,12 +18,19 @@ use crate::store::Store;
 
 pub mod answer;
 pub mod audit;
+pub mod authorize;
+pub mod browser;
+pub mod consent;
 pub mod fault;
+pub mod interaction;
+pub mod sign_in;
+pub mod sign_out;
 pub mod token;
 pub mod userinfo;
 
 mod client_authentication;
 mod grant;
+mod sealed;
 
 /// What every use case stands on. Cheap to clone.
 #[derive(Clone)]

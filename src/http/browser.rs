@@ -1,19 +1,53 @@
 //! What a person's browser meets: `/authorize`, sign-in, consent, sign-out and their pages.
+//!
+//! Handlers translate: cookies and forms into the provider's requests, its [`Step`]s into pages and redirects. They decide
+//! nothing.
+
+mod authorize;
+mod consent;
+mod error_page;
+mod home;
+mod page;
+mod posted;
+mod sign_in;
+mod sign_out;
+mod visit;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use axum::routing::get;
 
-use super::request_id::RequestId;
 use crate::provider::Provider;
+use crate::provider::interaction::{BrowserError, Step};
+use page::redirect;
+use visit::Visit;
+
+pub use error_page::server_error;
 
 /// The routes.
 pub fn routes() -> Router<Provider> {
     Router::new()
+        .route("/", get(home::get))
+        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route("/login", get(sign_in::get).post(sign_in::post))
+        .route("/consent", get(consent::get).post(consent::post))
+        .route("/logout", get(sign_out::get).post(sign_out::post))
 }
 
-/// The page when a handler panicked.
-pub fn server_error(id: &RequestId) -> Response {
-    let text = format!("The request failed inside the server. Its id is {id}.\n");
-    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+/// A step of an interaction as a response.
+fn answer(provider: &Provider, visit: &Visit, step: Result<Step, BrowserError>) -> Response {
+    let issuer = provider.issuer();
+    match step {
+        Ok(Step::SignIn(form)) => sign_in::form(provider, visit, &form),
+        Ok(Step::AskConsent(handle)) => {
+            let path = issuer.path();
+            let handle = handle.expose();
+            let location = format!("{path}/consent?{}={handle}", consent::INTERACTION);
+            let mut response = redirect(issuer, &location);
+            visit.remember_browser(issuer, &mut response);
+            response
+        }
+        Ok(Step::Respond(response)) => redirect(issuer, response.location()),
+        Err(error) => error_page::of(provider, visit, &error),
+    }
 }

@@ -9,6 +9,7 @@ use super::KeyringError;
 use super::document::{KeyBytes, SymmetricKey};
 use crate::clock::Timestamp;
 use crate::oidc::identifier::ResourceUid;
+use crate::oidc::opaque_token::TokenHash;
 use crate::random::{self, Random};
 
 /// Client secrets begin with it, so that scanners for leaked secrets can find them.
@@ -17,6 +18,7 @@ const CLIENT_SECRET_PREFIX: &str = "clv_";
 /// Separate what is derived from one master key. Changing one changes every secret derived under it.
 const CLIENT_SECRET_LABEL: &str = "claviger/client-secret/v1";
 const USER_PASSWORD_LABEL: &str = "claviger/user-password/v1";
+const PSEUDONYM_LABEL: &str = "claviger/log-pseudonym/v1";
 
 /// Lower case without the letters that are mistaken for digits or for each other when a password is typed.
 const TYPEABLE: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -97,6 +99,14 @@ impl MasterKey {
             text.push(char::from(TYPEABLE[usize::from(byte % 32)]));
         }
         Some(text)
+    }
+
+    /// 72 bits that depend on the key and on `text`.
+    pub(super) fn pseudonym(&self, text: &str) -> Option<String> {
+        // Hashed first, since a text may hold the NUL that separates the parts below.
+        let hash = URL_SAFE_NO_PAD.encode(TokenHash::of(text.as_bytes()).as_bytes());
+        let derived = self.derive(PSEUDONYM_LABEL, &ResourceUid::new(hash), "")?;
+        Some(URL_SAFE_NO_PAD.encode(&derived[..9]))
     }
 
     /// HKDF-SHA256 (RFC 5869) with an empty salt and `info = label 0x00 uid 0x00 version`.

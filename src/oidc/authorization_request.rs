@@ -1,10 +1,14 @@
 //! The authorization request (RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2.1).
+//!
+//! [`validate`] is the only way to one from what a browser sent.
+
+pub mod validate;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::identifier::{ClientId, ResourceUid};
+use super::identifier::{ClientId, ResourceUid, Subject};
 use super::scope::ScopeSet;
 
 /// A valid request: it exists only after every check has passed.
@@ -32,6 +36,9 @@ pub struct AuthorizationRequest {
     pub auth_time_requested: bool,
     /// `login_hint`: fills the username field.
     pub login_hint: Option<String>,
+    /// `sub` of a verified `id_token_hint`: nobody else may answer this request.
+    #[serde(default)]
+    pub subject_hint: Option<Subject>,
 }
 
 /// The values of `prompt` (OpenID Connect Core section 3.1.2.1), which may be combined except for `none`.

@@ -141,6 +141,7 @@ pub(crate) fn authorization_request(client: &str) -> AuthorizationRequest {
         max_age: None,
         auth_time_requested: false,
         login_hint: None,
+        subject_hint: None,
     }
 }
 

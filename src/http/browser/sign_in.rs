@@ -1,0 +1,92 @@
+//! `/login`.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+
+use super::page::{FormAction, page};
+use super::posted::Posted;
+use super::visit::{Visit, set_session};
+use super::{answer, error_page};
+use crate::oidc::password::Password;
+use crate::provider::Provider;
+use crate::provider::interaction::{BrowserError, ClientFacts, Notice, Refusal, SignInForm};
+use crate::provider::sign_in::Attempt;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage<'a> {
+    base: &'a str,
+    client: &'a ClientFacts,
+    message: Option<&'static str>,
+    refused: bool,
+    csrf_token: &'a str,
+    sealed: &'a str,
+    username: &'a str,
+}
+
+/// The form.
+pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Response {
+    let csrf_token = match provider.csrf_token(&visit.browser) {
+        Ok(token) => token,
+        Err(error) => return error_page::of(provider, visit, &error),
+    };
+    let (status, message) = match form.notice {
+        None => (StatusCode::OK, None),
+        Some(Notice::Refused) => (
+            StatusCode::FORBIDDEN,
+            Some("Username or password is not right. Please try again."),
+        ),
+        Some(Notice::Busy) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some("Many people are signing in right now. Please try again in a moment."),
+        ),
+    };
+    let template = SignInPage {
+        base: provider.issuer().path(),
+        client: &form.client,
+        message,
+        refused: form.notice == Some(Notice::Refused),
+        csrf_token: &csrf_token,
+        sealed: &form.sealed,
+        username: &form.username,
+    };
+    let action = FormAction::HereAndThen(&form.redirect_uri);
+    let mut response = page(provider.issuer(), status, action, &template);
+    if form.notice == Some(Notice::Busy) {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    visit.remember_browser(provider.issuer(), &mut response);
+    response
+}
+
+/// The form lives at `/authorize`, where a request says what it is for; who comes here otherwise is told so.
+pub(super) async fn get(State(provider): State<Provider>, visit: Visit) -> Response {
+    let error = BrowserError::Refused(Refusal::InteractionGone, None);
+    error_page::of(&provider, &visit, &error)
+}
+
+/// Username and password.
+pub(super) async fn post(State(provider): State<Provider>, posted: Posted) -> Response {
+    let Posted { visit, fields } = posted;
+    let field = |name| fields.single(name).unwrap_or_default().unwrap_or_default();
+    let attempt = Attempt {
+        sealed: field("interaction").to_owned(),
+        username: field("username").to_owned(),
+        password: Password::new(field("password")),
+    };
+    match provider.sign_in(attempt, &visit.browser).await {
+        Ok(outcome) => {
+            let mut response = answer(&provider, &visit, Ok(outcome.step));
+            if let Some(session) = outcome.session {
+                set_session(provider.issuer(), &mut response, &session);
+            }
+            response
+        }
+        Err(error) => error_page::of(&provider, &visit, &error),
+    }
+}

@@ -1,0 +1,324 @@
+//! A person's way from the authorization request to the redirect.
+//!
+//! An `Interaction` is at one `Stage`; `decide` says, from values alone, what the request still needs, and
+//! `Provider::advance` is the one dispatcher that every step returns to: a step changes the stage and calls it, and never
+//! another step. So no way through (a second tab, the back button, an old link) skips a check.
+//!
+//! Before anybody has signed in nothing is stored: the interaction travels in the sign-in form, sealed, and bound to one
+//! browser by the hash of its nonce. From the sign-in on, or when a person who is signed in already must be asked
+//! something, a row of the store holds it, bound to the session.
+
+mod decision;
+mod issue;
+mod sealed;
+
+use jiff::Timestamp;
+use thiserror::Error as ThisError;
+
+use super::audit::{self, Event};
+use super::browser::Browser;
+use super::fault::Fault;
+use super::{INTERACTION_LIFETIME, Provider};
+use crate::clock::later;
+use crate::oidc::authorization_request::AuthorizationRequest;
+use crate::oidc::authorization_request::validate::{Displayable, is_registered};
+use crate::oidc::authorization_response::AuthorizationResponse;
+use crate::oidc::error::Error;
+use crate::oidc::identifier::Subject;
+use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
+use crate::oidc::scope::ScopeSet;
+use crate::store::records::{ClientRecord, InteractionRecord, ResourceRef, SessionRecord, UserRecord};
+use decision::{Decision, decide};
+
+/// What the browser is to do next.
+pub enum Step {
+    /// Show the sign-in form.
+    SignIn(Box<SignInForm>),
+    /// Go to the consent page of the interaction with this handle.
+    AskConsent(OpaqueToken),
+    /// Go back to the app.
+    Respond(AuthorizationResponse),
+}
+
+/// Everything on the sign-in form.
+pub struct SignInForm {
+    /// The app.
+    pub client: ClientFacts,
+    /// Where the form leads in the end.
+    pub redirect_uri: String,
+    /// The interaction, for the form to carry.
+    pub sealed: String,
+    /// What stands in the username field.
+    pub username: String,
+    /// Why the form is shown again.
+    pub notice: Option<Notice>,
+}
+
+/// Why a sign-in form is shown again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// Unknown user, wrong password, disabled user: nobody can tell which.
+    Refused,
+    /// Too many sign-ins wait; try again in a moment.
+    Busy,
+}
+
+/// What pages say about an app.
+#[derive(Debug, Clone)]
+pub struct ClientFacts {
+    /// Its name.
+    pub name: String,
+    /// One sentence about it.
+    pub description: Option<String>,
+    /// Its resource, for the `kubectl` line of an error page.
+    pub resource: ResourceRef,
+}
+
+impl From<&ClientRecord> for ClientFacts {
+    fn from(record: &ClientRecord) -> Self {
+        Self {
+            name: record.client.client_name.clone(),
+            description: record.client.description.clone(),
+            resource: record.resource.clone(),
+        }
+    }
+}
+
+/// Why a page is shown instead of going on.
+#[derive(Debug, ThisError)]
+pub enum BrowserError {
+    /// The request cannot be answered, and must not be answered by a redirect. With the client, if one is known.
+    #[error("{0}")]
+    Refused(Refusal, Option<Box<ClientFacts>>),
+    /// We cannot answer it.
+    #[error("{0}")]
+    Fault(#[source] Fault),
+}
+
+impl From<Fault> for BrowserError {
+    // Not a blanket conversion that loses the step: a fault names it already.
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Why a request is refused on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
+pub enum Refusal {
+    /// Client or redirect URI are not known to be good.
+    #[error("{0}")]
+    Request(Displayable),
+    /// The client is suspended or its resource is gone.
+    #[error("the client is suspended or gone")]
+    ClientRefused,
+    /// The interaction is over, too old, or was never one of ours.
+    #[error("the interaction is over or expired")]
+    InteractionGone,
+    /// The interaction was begun in another browser.
+    #[error("the interaction was begun in another browser")]
+    OtherBrowser,
+}
+
+/// A request on its way to an answer.
+pub(super) struct Interaction {
+    pub(super) request: AuthorizationRequest,
+    /// When the request arrived.
+    pub(super) started_at: Timestamp,
+    pub(super) stage: Stage,
+}
+
+/// How far an interaction has come.
+pub(super) enum Stage {
+    /// Nobody is known to sit there.
+    Anonymous {
+        /// What was typed before.
+        username: Option<String>,
+        /// What to say.
+        notice: Option<Notice>,
+    },
+    /// Somebody has a live session in this browser.
+    SignedIn(Box<SignedIn>),
+}
+
+impl Stage {
+    pub(super) const ANONYMOUS: Self = Self::Anonymous {
+        username: None,
+        notice: None,
+    };
+
+    fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Anonymous { .. } => None,
+            Self::SignedIn(signed_in) => Some(&signed_in.user.user.subject),
+        }
+    }
+}
+
+/// A person with a session.
+pub(super) struct SignedIn {
+    pub(super) session: SessionRecord,
+    pub(super) user: UserRecord,
+    /// Whether the authentication happened in this interaction.
+    pub(super) authenticated_here: bool,
+    /// Whether the person allowed the request in this interaction.
+    pub(super) allowed_here: bool,
+    /// The row, once there is one.
+    pub(super) handle: Option<OpaqueToken>,
+}
+
+impl Provider {
+    /// The dispatcher.
+    pub(super) async fn advance(
+        &self,
+        browser: &Browser,
+        interaction: Interaction,
+    ) -> Result<Step, BrowserError> {
+        let client = self.client_of(&interaction.request).await?;
+        let consented = match &interaction.stage {
+            Stage::Anonymous { .. } => ScopeSet::default(),
+            Stage::SignedIn(signed_in) => self
+                .store
+                .consented_scopes(&signed_in.user.user.uid, &client.client.uid)
+                .await
+                .map_err(Fault::store("read what a person has consented to"))?,
+        };
+        let decision = decide(&interaction, &client.client, &consented, self.clock.now());
+        let Interaction {
+            request,
+            started_at,
+            stage,
+        } = interaction;
+        match (decision, stage) {
+            (Decision::Refuse(error), stage) => self.refuse(&request, &stage, &error).await,
+            (Decision::AskConsent, Stage::SignedIn(signed_in)) => {
+                self.ask_consent(request, started_at, *signed_in).await
+            }
+            (Decision::Issue, Stage::SignedIn(signed_in)) => {
+                self.issue(browser, request, started_at, *signed_in, &client)
+                    .await
+            }
+            (_, stage) => self.ask_to_sign_in(browser, request, started_at, stage, &client),
+        }
+    }
+
+    /// The client of a request as it is registered now: it may have been suspended, deleted or changed since the request
+    /// arrived.
+    pub(super) async fn client_of(
+        &self,
+        request: &AuthorizationRequest,
+    ) -> Result<ClientRecord, BrowserError> {
+        let record = self
+            .store
+            .client(&request.client_id)
+            .await
+            .map_err(Fault::store("read the client of a request"))?;
+        let refuse = |refusal, record: Option<&ClientRecord>| {
+            Err(BrowserError::Refused(
+                refusal,
+                record.map(|record| Box::new(record.into())),
+            ))
+        };
+        match record {
+            None => refuse(Refusal::Request(Displayable::ClientUnknown), None),
+            // Made again under the same name: another client, which did not ask for this.
+            Some(record) if record.client.uid != request.client_uid => {
+                refuse(Refusal::Request(Displayable::ClientUnknown), None)
+            }
+            Some(record) if !record.is_live() => refuse(Refusal::ClientRefused, Some(&record)),
+            Some(record) if !is_registered(&request.redirect_uri, &record.client) => {
+                let refusal = Refusal::Request(Displayable::RedirectUriUnregistered);
+                refuse(refusal, Some(&record))
+            }
+            Some(record) => Ok(record),
+        }
+    }
+
+    async fn refuse(
+        &self,
+        request: &AuthorizationRequest,
+        stage: &Stage,
+        error: &Error,
+    ) -> Result<Step, BrowserError> {
+        if let Stage::SignedIn(signed_in) = stage
+            && let Some(handle) = &signed_in.handle
+        {
+            self.store
+                .end_interaction(&handle.hash())
+                .await
+                .map_err(Fault::store("end an interaction"))?;
+        }
+        audit::record(&Event {
+            name: "authorization_refused",
+            client_id: Some(&request.client_id),
+            subject: stage.subject(),
+            ..Event::default()
+        });
+        Ok(Step::Respond(self.error_response(request, error)))
+    }
+
+    pub(super) fn error_response(
+        &self,
+        request: &AuthorizationRequest,
+        error: &Error,
+    ) -> AuthorizationResponse {
+        AuthorizationResponse::error(
+            &request.redirect_uri,
+            request.state.as_deref(),
+            &self.issuer,
+            error,
+        )
+    }
+
+    async fn ask_consent(
+        &self,
+        request: AuthorizationRequest,
+        started_at: Timestamp,
+        signed_in: SignedIn,
+    ) -> Result<Step, BrowserError> {
+        if let Some(handle) = signed_in.handle {
+            return Ok(Step::AskConsent(handle));
+        }
+        let handle = OpaqueToken::generate(TokenKind::Interaction, &*self.random);
+        let row = InteractionRecord {
+            hash: handle.hash(),
+            session: signed_in.session.hash,
+            user_uid: signed_in.user.user.uid,
+            request,
+            started_at,
+            authenticated_here: signed_in.authenticated_here,
+            expires_at: later(self.clock.now(), INTERACTION_LIFETIME),
+        };
+        self.store
+            .begin_interaction(row)
+            .await
+            .map_err(Fault::store("begin an interaction"))?;
+        Ok(Step::AskConsent(handle))
+    }
+
+    /// The interaction goes into the form, sealed: nothing is stored for whoever has not signed in.
+    fn ask_to_sign_in(
+        &self,
+        browser: &Browser,
+        request: AuthorizationRequest,
+        started_at: Timestamp,
+        stage: Stage,
+        client: &ClientRecord,
+    ) -> Result<Step, BrowserError> {
+        let (typed, notice) = match stage {
+            Stage::Anonymous { username, notice } => (username, notice),
+            // The same person again, most likely; who chooses another account begins with an empty field.
+            Stage::SignedIn(signed_in) if !request.prompt.select_account => {
+                (Some(signed_in.user.user.username), None)
+            }
+            Stage::SignedIn(_) => (None, None),
+        };
+        let username = typed.or_else(|| request.login_hint.clone()).unwrap_or_default();
+        Ok(Step::SignIn(Box::new(SignInForm {
+            client: client.into(),
+            redirect_uri: request.redirect_uri.clone(),
+            sealed: self.seal_interaction(browser, request, started_at)?,
+            username,
+            notice,
+        })))
+    }
+}

@@ -1,0 +1,193 @@
+//! Sign-in with username and password.
+
+use jiff::Timestamp;
+
+use super::audit::{self, Event};
+use super::browser::Browser;
+use super::fault::Fault;
+use super::interaction::{BrowserError, Interaction, Notice, SignedIn, Stage, Step};
+use super::{INTERACTION_LIFETIME, Provider, SESSION_IDLE, SESSION_LIFETIME};
+use crate::clock::later;
+use crate::oidc::authentication::{Authentication, AuthenticationMethod};
+use crate::oidc::authorization_request::AuthorizationRequest;
+use crate::oidc::end_user::canonical_username;
+use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
+use crate::oidc::password::{HasherError, Password};
+use crate::store::SignIn;
+use crate::store::records::{InteractionRecord, SessionRecord, UserRecord};
+
+/// What a sign-in form sent.
+pub struct Attempt {
+    /// The interaction that the form carried.
+    pub sealed: String,
+    /// The username as typed.
+    pub username: String,
+    /// The password as typed; `None` when it is longer than any password.
+    pub password: Option<Password>,
+}
+
+/// What an attempt came to.
+pub struct AttemptOutcome {
+    /// What comes next.
+    pub step: Step,
+    /// The new session, for the cookie.
+    pub session: Option<OpaqueToken>,
+}
+
+/// What the password came to.
+enum Verified {
+    User(Box<UserRecord>),
+    Refused,
+    Busy,
+}
+
+impl Provider {
+    /// Checks username and password, and goes on with the interaction.
+    pub async fn sign_in(&self, attempt: Attempt, browser: &Browser) -> Result<AttemptOutcome, BrowserError> {
+        let (request, started_at) = self.open_interaction(browser, &attempt.sealed)?;
+        self.require_provisioned().await?;
+        // A client that was suspended while the form lay open gets nobody's password.
+        self.client_of(&request).await?;
+        let username = canonical_username(&attempt.username);
+        let again = |notice| Stage::Anonymous {
+            username: Some(attempt.username.clone()),
+            notice: Some(notice),
+        };
+        let (stage, session) = match self.verify(&username, attempt.password.as_ref()).await? {
+            Verified::Busy => (again(Notice::Busy), None),
+            Verified::Refused => (again(Notice::Refused), None),
+            Verified::User(user) => match self.open_session(browser, *user, &request, started_at).await? {
+                None => (again(Notice::Refused), None),
+                Some((signed_in, session)) => (Stage::SignedIn(Box::new(signed_in)), Some(session)),
+            },
+        };
+        let interaction = Interaction {
+            request,
+            started_at,
+            stage,
+        };
+        let step = self.advance(browser, interaction).await?;
+        Ok(AttemptOutcome { step, session })
+    }
+
+    /// Exactly one hash is computed whoever the name belongs to, so that time says nothing about who exists.
+    async fn verify(&self, username: &str, password: Option<&Password>) -> Result<Verified, BrowserError> {
+        let user = self
+            .store
+            .user_by_username(username)
+            .await
+            .map_err(Fault::store("read the user who signs in"))?;
+        let hash = user
+            .as_ref()
+            .and_then(|user| user.password.as_ref())
+            .map(|password| &password.hash);
+        // Too long to be anybody's: one hash all the same, of nothing.
+        let empty = Password::new("");
+        let Some(typed) = password.or(empty.as_ref()) else {
+            return Ok(Verified::Refused);
+        };
+        let verification = match self
+            .hasher
+            .verify(typed, hash.filter(|_| password.is_some()))
+            .await
+        {
+            Ok(verification) => verification,
+            Err(HasherError::QueueFull) => return Ok(Verified::Busy),
+            Err(error) => return Err(Fault::hasher("verify a password")(error).into()),
+        };
+        match user.filter(|user| verification.matches && user.is_live()) {
+            Some(user) => {
+                if verification.outdated {
+                    self.upgrade_hash(&user, typed).await;
+                }
+                Ok(Verified::User(Box::new(user)))
+            }
+            None => {
+                self.note_failure(username);
+                Ok(Verified::Refused)
+            }
+        }
+    }
+
+    /// People type passwords into the username field, so a failed name is never written as it is.
+    fn note_failure(&self, username: &str) {
+        tracing::info!(
+            target: audit::TARGET,
+            event = "sign_in_failed",
+            username_pseudonym = self.keyring.pseudonym(username),
+        );
+    }
+
+    /// Hashes again with today's parameters. The sign-in does not depend on it: the next one tries again.
+    async fn upgrade_hash(&self, user: &UserRecord, password: &Password) {
+        let Some(old) = &user.password else { return };
+        let upgraded = match self.hasher.hash(password).await {
+            Ok(new) => self
+                .store
+                .upgrade_password(&user.user.uid, &old.hash, new)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = upgraded {
+            tracing::warn!(user_uid = user.user.uid.as_str(), %error, "failed to upgrade a password hash");
+        }
+    }
+
+    /// A new session, which replaces the one of this browser (a session id never outlives a sign-in), with the row that
+    /// the interaction continues in. `None` when the user was disabled meanwhile.
+    async fn open_session(
+        &self,
+        browser: &Browser,
+        user: UserRecord,
+        request: &AuthorizationRequest,
+        started_at: Timestamp,
+    ) -> Result<Option<(SignedIn, OpaqueToken)>, BrowserError> {
+        let now = self.clock.now();
+        let token = OpaqueToken::generate(TokenKind::Session, &*self.random);
+        let handle = OpaqueToken::generate(TokenKind::Interaction, &*self.random);
+        let session = SessionRecord {
+            hash: token.hash(),
+            user_uid: user.user.uid.clone(),
+            authentication: Authentication {
+                at: now,
+                methods: vec![AuthenticationMethod::Password],
+            },
+            last_used_at: now,
+            idle_seconds: SESSION_IDLE.as_secs(),
+            expires_at: later(now, SESSION_LIFETIME),
+        };
+        let row = InteractionRecord {
+            hash: handle.hash(),
+            session: session.hash,
+            user_uid: user.user.uid.clone(),
+            request: request.clone(),
+            started_at,
+            authenticated_here: true,
+            expires_at: later(now, INTERACTION_LIFETIME),
+        };
+        let replaces = browser.session.as_ref().map(OpaqueToken::hash);
+        let outcome = self
+            .store
+            .sign_in(session.clone(), replaces, row)
+            .await
+            .map_err(Fault::store("store a session"))?;
+        if outcome == SignIn::UserRefused {
+            return Ok(None);
+        }
+        audit::record(&Event {
+            name: "sign_in",
+            client_id: Some(&request.client_id),
+            subject: Some(&user.user.subject),
+            ..Event::default()
+        });
+        let signed_in = SignedIn {
+            session,
+            user,
+            authenticated_here: true,
+            allowed_here: false,
+            handle: Some(handle),
+        };
+        Ok(Some((signed_in, token)))
+    }
+}
