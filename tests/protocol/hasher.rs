@@ -1,6 +1,6 @@
 //! Argon2id with small parameters that counts what it computes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use async_trait::async_trait;
@@ -12,12 +12,24 @@ use claviger::oidc::password::{HasherError, Password, PasswordHash, PasswordHash
 #[derive(Default)]
 pub(crate) struct CountingHasher {
     computed: AtomicUsize,
+    full: AtomicBool,
+    outdated: AtomicBool,
 }
 
 impl CountingHasher {
     /// How many hashes were computed.
     pub(crate) fn computed(&self) -> usize {
         self.computed.load(Ordering::SeqCst)
+    }
+
+    /// Whether the queue is full.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// Whether every hash was made with weaker parameters than today's.
+    pub fn set_outdated(&self, outdated: bool) {
+        self.outdated.store(outdated, Ordering::SeqCst);
     }
 
     fn compute(&self, password: &Password) -> String {
@@ -42,10 +54,13 @@ impl PasswordHasher for CountingHasher {
         password: &Password,
         hash: Option<&PasswordHash>,
     ) -> Result<Verification, HasherError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(HasherError::QueueFull);
+        }
         let computed = self.compute(password);
         Ok(Verification {
             matches: hash.is_some_and(|hash| hash.as_phc() == computed),
-            outdated: false,
+            outdated: self.outdated.load(Ordering::SeqCst),
         })
     }
 }

@@ -13,18 +13,28 @@ mod fixtures;
 mod random;
 
 mod app;
+mod browser;
 mod faulty_store;
 mod hasher;
 mod jwt;
+mod log;
 
 mod authorization_code;
+mod authorize;
 mod client_authentication;
+mod consent;
 mod cors;
 mod discovery;
 mod faults;
+mod forms;
+mod freshness;
 mod health;
 mod limits;
 mod logs;
+mod pages;
+mod redirect_uri;
 mod refresh_token;
+mod session;
+mod sign_in;
 mod token;
 mod userinfo;

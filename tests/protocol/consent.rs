@@ -1,0 +1,156 @@
+//! Consent.
+
+use claviger::oidc::client::ConsentPolicy;
+use claviger::oidc::identifier::ResourceUid;
+use claviger::store::Store;
+use http::StatusCode;
+
+use crate::browser::{
+    Browser, Form, PASSWORD, answered, app_with_ada, assert_error_page, assert_redirected_error, location,
+};
+
+/// The page names the app and says in plain words what it asks for, and only that.
+#[tokio::test]
+async fn rule_40_the_consent_page_says_what_is_asked() {
+    let app = app_with_ada().await;
+    app.register_client("shop", |registration| {
+        registration.client.client_name = "The Shop".to_owned();
+        registration.client.description = Some("Buys things.".to_owned());
+    })
+    .await;
+    let browser = Browser::new(&app);
+    let page = browser
+        .authorize(&[("scope", "openid email unknown-scope")])
+        .await;
+    let redirect = browser.sign_in(&page, "ada", PASSWORD).await;
+    let text = browser.follow(&redirect).await.text();
+    for expected in [
+        "Allow The Shop?",
+        "Buys things.",
+        "ada Example",
+        "e-mail address",
+        "id=\"allow\"",
+        "id=\"deny\"",
+    ] {
+        assert!(text.contains(expected), "no {expected} in {text}");
+    }
+    for unexpected in [
+        "groups",
+        "your name and username",
+        "unknown-scope",
+        "while you are away",
+    ] {
+        assert!(!text.contains(unexpected), "{unexpected} in {text}");
+    }
+}
+
+/// Denying tells the app `access_denied`, remembers nothing, and the page cannot be answered again.
+#[tokio::test]
+async fn rule_15_denying_is_access_denied() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    let page = browser.authorize(&[]).await;
+    let redirect = browser.sign_in(&page, "ada", PASSWORD).await;
+    let form = Form::of(&browser.follow(&redirect).await);
+    let denied = browser.submit(&form, &[("answer", "deny")]).await;
+    assert_redirected_error(&denied, "access_denied");
+    assert_eq!(answered(&denied)["state"], "state");
+    let again = browser.submit(&form, &[("answer", "allow")]).await;
+    assert_error_page(&again, StatusCode::BAD_REQUEST, &[]);
+    assert!(location(&browser.authorize(&[]).await).starts_with("/consent"));
+}
+
+/// Only the button says yes: a form without an answer denies.
+#[tokio::test]
+async fn rule_40_no_answer_is_no() {
+    let app = app_with_ada().await;
+    for answer in ["", "yes", "ALLOW"] {
+        let browser = Browser::new(&app);
+        let page = browser.authorize(&[]).await;
+        let redirect = browser.sign_in(&page, "ada", PASSWORD).await;
+        let response = browser.answer_consent(&redirect, answer).await;
+        assert_redirected_error(&response, "access_denied");
+    }
+}
+
+/// `Remember` asks once for a set of scopes and again for more; `prompt=consent` asks anyway; `Always` asks every time.
+#[tokio::test]
+async fn rule_40_consent_is_remembered_as_the_client_says() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    answered(&browser.authorize(&[]).await);
+    answered(&browser.authorize(&[("scope", "openid")]).await);
+    for changes in [&[("scope", "openid email")], &[("prompt", "consent")]] {
+        assert!(location(&browser.authorize(changes).await).starts_with("/consent"));
+    }
+    app.register_client("shop", |registration| {
+        registration.client.consent = ConsentPolicy::Always
+    })
+    .await;
+    for _ in 0..2 {
+        let redirect = browser.authorize(&[]).await;
+        answered(&browser.answer_consent(&redirect, "allow").await);
+    }
+}
+
+/// What a person allowed under `Always` is not remembered for a later `Remember`.
+#[tokio::test]
+async fn rule_40_what_is_asked_every_time_is_not_remembered() {
+    let app = app_with_ada().await;
+    app.register_client("shop", |registration| {
+        registration.client.consent = ConsentPolicy::Always
+    })
+    .await;
+    Browser::new(&app).sign_in_as_ada().await;
+    let user = ResourceUid::new("uid-ada");
+    let client = ResourceUid::new("uid-shop");
+    assert!(
+        app.store
+            .consented_scopes(&user, &client)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// An answer counts once: sent twice, the second finds the interaction gone.
+#[tokio::test]
+async fn rule_22_an_interaction_gives_one_code() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    let page = browser.authorize(&[]).await;
+    let redirect = browser.sign_in(&page, "ada", PASSWORD).await;
+    let form = Form::of(&browser.follow(&redirect).await);
+    assert!(answered(&browser.submit(&form, &[("answer", "allow")]).await).contains_key("code"));
+    let again = browser.submit(&form, &[("answer", "allow")]).await;
+    assert_error_page(&again, StatusCode::BAD_REQUEST, &[]);
+}
+
+/// Who may use the app is checked at sign-in and at silent sign-in.
+#[tokio::test]
+async fn rule_39_access_is_checked_at_every_sign_in() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    let allow = |groups: &'static [&'static str], users: &'static [&'static str]| {
+        app.register_client("shop", move |registration| {
+            let access = &mut registration.client.access;
+            access.allowed_groups = groups.iter().map(|group| (*group).to_owned()).collect();
+            access.allowed_users = users.iter().map(|user| (*user).to_owned()).collect();
+        })
+    };
+    allow(&["admins"], &["bob"]).await;
+    for prompt in ["", "none", "consent"] {
+        let response = browser.authorize(&[("prompt", prompt)]).await;
+        assert_redirected_error(&response, "access_denied");
+    }
+    let fresh = Browser::new(&app);
+    let page = fresh.authorize(&[]).await;
+    let response = fresh.sign_in(&page, "ada", PASSWORD).await;
+    assert_redirected_error(&response, "access_denied");
+    allow(&["admins", "staff"], &[]).await;
+    assert!(answered(&browser.authorize(&[]).await).contains_key("code"));
+    allow(&[], &["ada"]).await;
+    assert!(answered(&browser.authorize(&[]).await).contains_key("code"));
+}

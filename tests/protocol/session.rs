@@ -1,0 +1,218 @@
+//! The session of a browser: its cookie, its life and its end.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::SET_COOKIE;
+
+use crate::app::{ISSUER, TestApp};
+use crate::browser::{
+    Browser, Form, PASSWORD, answered, app_with_ada, assert_redirected_error, assert_sign_in_page,
+};
+
+/// A session id has 256 random bits, is new at every sign-in, and the old one is dead from then on.
+#[tokio::test]
+async fn rule_61_the_session_id_is_new_at_every_sign_in() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    let first = browser.cookie("session").unwrap();
+    assert_eq!(first.len(), "clv_se_".len() + 43);
+    let old = Browser::new(&app);
+    *old.cookies.borrow_mut() = browser.cookies.borrow().clone();
+    answered(&old.authorize(&[]).await);
+
+    let page = browser.authorize(&[("prompt", "login")]).await;
+    browser.sign_in(&page, "ada", PASSWORD).await;
+    let second = browser.cookie("session").unwrap();
+    assert_ne!(first, second);
+    assert_sign_in_page(&old.authorize(&[]).await);
+    answered(&browser.authorize(&[]).await);
+}
+
+/// A session id that somebody planted before the sign-in is worth nothing after it.
+#[tokio::test]
+async fn rule_61_a_planted_session_id_is_not_taken() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    let page = browser.authorize(&[]).await;
+    let name = browser
+        .cookies
+        .borrow()
+        .keys()
+        .next()
+        .unwrap()
+        .replace("browser", "session");
+    let planted = format!("clv_se_{}", "A".repeat(43));
+    browser.cookies.borrow_mut().insert(name, planted.clone());
+    browser.sign_in(&page, "ada", PASSWORD).await;
+    assert_ne!(browser.cookie("session").unwrap(), planted);
+}
+
+async fn cookies_of_a_sign_in(issuer: &str) -> Vec<String> {
+    let app = TestApp::with_issuer(issuer).await;
+    app.register_client("shop", |_| ()).await;
+    app.register_user_with_password("ada", PASSWORD).await;
+    let browser = Browser::new(&app);
+    let page = browser.authorize(&[]).await;
+    let form = Form::of(&page);
+    let mut fields: Vec<_> = form
+        .fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    fields.retain(|(name, _)| !["username", "password"].contains(name));
+    fields.extend([("username", "ada"), ("password", PASSWORD)]);
+    let response = browser.post_from(Some(issuer), "/login", &fields).await;
+    page.headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .chain(response.headers.get_all(SET_COOKIE))
+        .map(|cookie| cookie.to_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Cookies are `__Host-`, Secure, HttpOnly, `SameSite=Lax`, with path `/` and no domain, and end with the browser. On a
+/// loopback issuer of plain http they have neither prefix nor Secure.
+#[tokio::test]
+async fn rule_62_cookies_are_tied_to_the_host() {
+    let cookies = cookies_of_a_sign_in(ISSUER).await;
+    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    for (cookie, what) in cookies.iter().zip(["browser", "session"]) {
+        let (pair, attributes) = cookie.split_once("; ").unwrap();
+        assert!(pair.starts_with(&format!("__Host-claviger-{what}-")), "{cookie}");
+        assert_eq!(attributes, "Path=/; Secure; HttpOnly; SameSite=Lax");
+    }
+    let cookies = cookies_of_a_sign_in("http://127.0.0.1:8080").await;
+    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    for (cookie, what) in cookies.iter().zip(["browser", "session"]) {
+        let (pair, attributes) = cookie.split_once("; ").unwrap();
+        assert!(pair.starts_with(&format!("claviger-{what}-")), "{cookie}");
+        assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax");
+    }
+}
+
+/// Two issuers on one host do not sign each other out: their cookies have different names.
+#[tokio::test]
+async fn rule_62_two_issuers_on_one_host_have_cookies_of_their_own() {
+    let name = |cookies: &[String]| cookies[1].split_once('=').unwrap().0.to_owned();
+    let one = cookies_of_a_sign_in("http://localhost:8080").await;
+    let two = cookies_of_a_sign_in("http://localhost:8081").await;
+    assert_ne!(name(&one), name(&two));
+}
+
+/// A session that is not used for eight hours ends, and every session ends after a day.
+#[tokio::test]
+async fn rule_63_sessions_idle_out_and_end() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    for _ in 0..3 {
+        app.advance(Duration::from_secs(8 * 3600 - 61));
+        answered(&browser.authorize(&[]).await);
+    }
+    app.advance(Duration::from_secs(183));
+    assert_sign_in_page(&browser.authorize(&[]).await);
+
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    app.advance(Duration::from_hours(8));
+    assert_sign_in_page(&browser.authorize(&[]).await);
+}
+
+/// A user who is disabled loses all sessions at once, and does not get them back when enabled again.
+#[tokio::test]
+async fn rule_63_a_disabled_user_loses_all_sessions() {
+    let app = app_with_ada().await;
+    let browsers = [Browser::new(&app), Browser::new(&app)];
+    for browser in &browsers {
+        browser.sign_in_as_ada().await;
+    }
+    for disabled in [true, false] {
+        app.register_user_with("ada", |registration| registration.user.disabled = disabled)
+            .await;
+        for browser in &browsers {
+            assert_sign_in_page(&browser.authorize(&[]).await);
+            assert_redirected_error(&browser.authorize(&[("prompt", "none")]).await, "login_required");
+        }
+    }
+}
+
+/// Signing out needs a confirmation: a GET alone changes nothing.
+#[tokio::test]
+async fn rule_71_a_link_alone_signs_nobody_out() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    let page = browser.get("/logout").await;
+    assert!(page.text().contains("id=\"confirm-logout\""));
+    assert!(page.text().contains("ada Example"));
+    assert!(browser.cookie("session").is_some());
+    answered(&browser.authorize(&[]).await);
+    // No parameter makes it redirect anywhere.
+    let path = "/logout?post_logout_redirect_uri=https%3A%2F%2Fevil.example&id_token_hint=x";
+    let page = browser.get(path).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text().contains("evil"));
+}
+
+/// After a sign-out the session is gone (also for a copy of its cookie), the cookie is cleared, silent sign-in fails, and
+/// no page was kept that the back button could show.
+#[tokio::test]
+async fn rule_72_after_a_sign_out_nothing_is_left() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    let code = browser.sign_in_as_ada().await["code"].clone();
+    let tokens = app.redeem("shop", &code).await.json();
+    let copy = Browser::new(&app);
+    *copy.cookies.borrow_mut() = browser.cookies.borrow().clone();
+
+    let home = browser.get("/").await;
+    assert!(home.text().contains("ada Example"));
+    let confirm = browser.get("/logout").await;
+    let response = browser.submit(&Form::of(&confirm), &[]).await;
+    let cleared = response.header("set-cookie").unwrap();
+    assert!(
+        cleared.contains("claviger-session-") && cleared.contains("Max-Age=0"),
+        "{cleared}"
+    );
+    let signed_out = browser.follow(&response).await;
+    assert!(
+        signed_out.text().contains("id=\"signed-out\""),
+        "{}",
+        signed_out.text()
+    );
+    for page in [&home, &confirm, &response, &signed_out] {
+        assert_eq!(page.header("cache-control"), Some("no-store"));
+    }
+    for browser in [&browser, &copy] {
+        assert_redirected_error(&browser.authorize(&[("prompt", "none")]).await, "login_required");
+        assert!(!browser.get("/").await.text().contains("ada"));
+    }
+    let refresh = app
+        .refresh("shop", tokens["refresh_token"].as_str().unwrap())
+        .await;
+    refresh.assert_error(StatusCode::BAD_REQUEST, "invalid_grant");
+}
+
+/// Without a session the sign-out page says that nobody is signed in, and a cookie of a session that ended is cleared.
+#[tokio::test]
+async fn rule_72_signing_out_twice_is_no_error() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    let form = Form::of(&browser.get("/logout").await);
+    let copy = Browser::new(&app);
+    *copy.cookies.borrow_mut() = browser.cookies.borrow().clone();
+    for browser in [&browser, &copy] {
+        let response = browser.submit(&form, &[]).await;
+        assert!(
+            browser
+                .follow(&response)
+                .await
+                .text()
+                .contains("id=\"signed-out\"")
+        );
+        assert_eq!(browser.cookie("session"), None);
+    }
+}
