@@ -95,18 +95,14 @@ impl Provider {
             Err(HasherError::QueueFull) => return Ok(Verified::Busy),
             Err(error) => return Err(Fault::hasher("verify a password")(error).into()),
         };
-        match user.filter(|user| verification.matches && user.is_live()) {
-            Some(user) => {
-                if verification.outdated {
-                    self.upgrade_hash(&user, typed).await;
-                }
-                Ok(Verified::User(Box::new(user)))
-            }
-            None => {
-                self.note_failure(username);
-                Ok(Verified::Refused)
-            }
+        let Some(user) = user.filter(|user| verification.matches && user.is_live()) else {
+            self.note_failure(username);
+            return Ok(Verified::Refused);
+        };
+        if verification.outdated {
+            self.upgrade_hash(&user, typed).await;
         }
+        Ok(Verified::User(Box::new(user)))
     }
 
     /// People type passwords into the username field, so a failed name is never written as it is.

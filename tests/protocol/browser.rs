@@ -13,10 +13,10 @@ use crate::app::{ISSUER, TestApp, TestResponse, encode};
 use crate::fixtures;
 
 /// What a person types.
-pub const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// The parameters of a request that has nothing wrong with it.
-pub const REQUEST: [(&str, &str); 8] = [
+pub(crate) const REQUEST: [(&str, &str); 8] = [
     ("response_type", "code"),
     ("client_id", "team-a.shop"),
     ("redirect_uri", fixtures::REDIRECT_URI),
@@ -28,7 +28,7 @@ pub const REQUEST: [(&str, &str); 8] = [
 ];
 
 /// [`REQUEST`] with some parameters replaced, added, or (by an empty value) left out.
-pub fn request_with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn request_with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut parameters: Vec<_> = REQUEST
         .into_iter()
         .filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name))
@@ -38,14 +38,14 @@ pub fn request_with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str
 }
 
 /// The browser.
-pub struct Browser<'app> {
+pub(crate) struct Browser<'app> {
     app: &'app TestApp,
-    pub cookies: RefCell<BTreeMap<String, String>>,
+    pub(crate) cookies: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'app> Browser<'app> {
     /// Without cookies.
-    pub fn new(app: &'app TestApp) -> Self {
+    pub(crate) fn new(app: &'app TestApp) -> Self {
         Self {
             app,
             cookies: RefCell::default(),
@@ -53,17 +53,22 @@ impl<'app> Browser<'app> {
     }
 
     /// Goes to a path.
-    pub async fn get(&self, path: &str) -> TestResponse {
+    pub(crate) async fn get(&self, path: &str) -> TestResponse {
         self.send(Request::get(path), Body::empty()).await
     }
 
     /// Sends a form from a page of the issuer.
-    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> TestResponse {
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> TestResponse {
         self.post_from(Some(ISSUER), path, fields).await
     }
 
     /// Sends a form from a page of `origin`.
-    pub async fn post_from(&self, origin: Option<&str>, path: &str, fields: &[(&str, &str)]) -> TestResponse {
+    pub(crate) async fn post_from(
+        &self,
+        origin: Option<&str>,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> TestResponse {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
@@ -75,7 +80,7 @@ impl<'app> Browser<'app> {
     }
 
     /// Sends what the test built, with this browser's cookies.
-    pub async fn send(&self, mut request: http::request::Builder, body: Body) -> TestResponse {
+    pub(crate) async fn send(&self, mut request: http::request::Builder, body: Body) -> TestResponse {
         let cookies = self
             .cookies
             .borrow()
@@ -103,7 +108,7 @@ impl<'app> Browser<'app> {
     }
 
     /// The value of the cookie whose name contains `what`.
-    pub fn cookie(&self, what: &str) -> Option<String> {
+    pub(crate) fn cookie(&self, what: &str) -> Option<String> {
         self.cookies
             .borrow()
             .iter()
@@ -112,19 +117,19 @@ impl<'app> Browser<'app> {
     }
 
     /// Comes with [`REQUEST`] and some changes.
-    pub async fn authorize(&self, changes: &[(&str, &str)]) -> TestResponse {
+    pub(crate) async fn authorize(&self, changes: &[(&str, &str)]) -> TestResponse {
         self.get(&authorize_path(&request_with(changes))).await
     }
 
     /// Fills in a sign-in form.
-    pub async fn sign_in(&self, page: &TestResponse, username: &str, password: &str) -> TestResponse {
+    pub(crate) async fn sign_in(&self, page: &TestResponse, username: &str, password: &str) -> TestResponse {
         let form = Form::of(page);
         self.submit(&form, &[("username", username), ("password", password)])
             .await
     }
 
     /// Sends a form with some fields filled in.
-    pub async fn submit(&self, form: &Form, filled: &[(&str, &str)]) -> TestResponse {
+    pub(crate) async fn submit(&self, form: &Form, filled: &[(&str, &str)]) -> TestResponse {
         let mut fields: Vec<_> = form
             .fields
             .iter()
@@ -136,21 +141,21 @@ impl<'app> Browser<'app> {
     }
 
     /// Goes where a redirect within the issuer leads.
-    pub async fn follow(&self, response: &TestResponse) -> TestResponse {
+    pub(crate) async fn follow(&self, response: &TestResponse) -> TestResponse {
         let location = location(response);
         assert!(location.starts_with('/'), "{location}");
         self.get(&location).await
     }
 
     /// From the consent page's redirect to the answer.
-    pub async fn answer_consent(&self, redirect: &TestResponse, answer: &str) -> TestResponse {
+    pub(crate) async fn answer_consent(&self, redirect: &TestResponse, answer: &str) -> TestResponse {
         let page = self.follow(redirect).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text());
         self.submit(&Form::of(&page), &[("answer", answer)]).await
     }
 
     /// The whole way for `ada`: sign-in, consent, and the parameters that the app gets.
-    pub async fn sign_in_as_ada(&self) -> BTreeMap<String, String> {
+    pub(crate) async fn sign_in_as_ada(&self) -> BTreeMap<String, String> {
         let page = self.authorize(&[]).await;
         let redirect = self.sign_in(&page, "ada", PASSWORD).await;
         let response = if location(&redirect).starts_with("/consent") {
@@ -163,7 +168,7 @@ impl<'app> Browser<'app> {
 }
 
 /// Everything registered that [`Browser::sign_in_as_ada`] needs.
-pub async fn app_with_ada() -> TestApp {
+pub(crate) async fn app_with_ada() -> TestApp {
     let app = TestApp::new().await;
     app.register_client("shop", |_| ()).await;
     app.register_user_with_password("ada", PASSWORD).await;
@@ -171,20 +176,20 @@ pub async fn app_with_ada() -> TestApp {
 }
 
 /// `/authorize` with these parameters.
-pub fn authorize_path(parameters: &[(&str, &str)]) -> String {
+pub(crate) fn authorize_path(parameters: &[(&str, &str)]) -> String {
     format!("/authorize?{}", encode(parameters))
 }
 
 /// The target of a redirect, which is always a 303.
 #[track_caller]
-pub fn location(response: &TestResponse) -> String {
+pub(crate) fn location(response: &TestResponse) -> String {
     assert_eq!(response.status, StatusCode::SEE_OTHER, "{}", response.text());
     response.header("location").unwrap().to_owned()
 }
 
 /// What the app gets at its redirect URI.
 #[track_caller]
-pub fn answered(response: &TestResponse) -> BTreeMap<String, String> {
+pub(crate) fn answered(response: &TestResponse) -> BTreeMap<String, String> {
     let location = location(response);
     let (redirect_uri, _) = location.split_once('?').unwrap();
     assert_eq!(redirect_uri, fixtures::REDIRECT_URI);
@@ -203,7 +208,7 @@ pub fn answered(response: &TestResponse) -> BTreeMap<String, String> {
 
 /// Asserts that the app gets this error, with `iss` and without a code.
 #[track_caller]
-pub fn assert_redirected_error(response: &TestResponse, error: &str) {
+pub(crate) fn assert_redirected_error(response: &TestResponse, error: &str) {
     let answer = answered(response);
     assert_eq!(answer.get("error").map(String::as_str), Some(error), "{answer:?}");
     assert_eq!(answer.get("iss").map(String::as_str), Some(ISSUER));
@@ -212,7 +217,7 @@ pub fn assert_redirected_error(response: &TestResponse, error: &str) {
 
 /// Asserts an error page: no redirect, nothing of `raw` repeated.
 #[track_caller]
-pub fn assert_error_page(response: &TestResponse, status: StatusCode, raw: &[&str]) {
+pub(crate) fn assert_error_page(response: &TestResponse, status: StatusCode, raw: &[&str]) {
     let text = response.text();
     assert_eq!(response.status, status, "{text}");
     assert_eq!(response.header("location"), None);
@@ -226,7 +231,7 @@ pub fn assert_error_page(response: &TestResponse, status: StatusCode, raw: &[&st
 
 /// Asserts that the response is the sign-in form.
 #[track_caller]
-pub fn assert_sign_in_page(response: &TestResponse) {
+pub(crate) fn assert_sign_in_page(response: &TestResponse) {
     let text = response.text();
     assert_eq!(response.status, StatusCode::OK, "{text}");
     for id in ["username", "password", "sign-in"] {
@@ -235,15 +240,15 @@ pub fn assert_sign_in_page(response: &TestResponse) {
 }
 
 /// The form of a page.
-pub struct Form {
-    pub action: String,
-    pub fields: Vec<(String, String)>,
+pub(crate) struct Form {
+    pub(crate) action: String,
+    pub(crate) fields: Vec<(String, String)>,
 }
 
 impl Form {
     /// Reads the one form of a page.
     #[track_caller]
-    pub fn of(page: &TestResponse) -> Self {
+    pub(crate) fn of(page: &TestResponse) -> Self {
         let text = page.text();
         let (_, form) = text
             .split_once("<form ")
@@ -266,7 +271,7 @@ impl Form {
     }
 
     /// The value of a field.
-    pub fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         let field = self.fields.iter().find(|(candidate, _)| candidate == name);
         &field.unwrap().1
     }

@@ -23,12 +23,12 @@ impl CountingHasher {
     }
 
     /// Whether the queue is full.
-    pub fn set_full(&self, full: bool) {
+    pub(crate) fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
     }
 
     /// Whether every hash was made with weaker parameters than today's.
-    pub fn set_outdated(&self, outdated: bool) {
+    pub(crate) fn set_outdated(&self, outdated: bool) {
         self.outdated.store(outdated, Ordering::SeqCst);
     }
 

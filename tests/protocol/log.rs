@@ -8,11 +8,11 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The log.
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Begins to listen.
-    pub fn listen() -> (Self, DefaultGuard) {
+    pub(crate) fn listen() -> (Self, DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -23,12 +23,12 @@ impl Log {
     }
 
     /// Everything so far.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
     /// The lines of the audit log.
-    pub fn audit(&self) -> Vec<String> {
+    pub(crate) fn audit(&self) -> Vec<String> {
         self.text()
             .lines()
             .filter(|line| line.contains("claviger::audit"))
@@ -39,7 +39,9 @@ impl Log {
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        // A poisoned lock: another test thread failed while it wrote.
+        let mut log = self.0.lock().map_err(|_| io::ErrorKind::Other)?;
+        log.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
