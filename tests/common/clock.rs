@@ -1,8 +1,4 @@
 //! A clock that stands still until a test moves it.
-#![expect(
-    clippy::allow_attributes,
-    reason = "whether anything is unused differs from one test binary to the next"
-)]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::sync::Mutex;

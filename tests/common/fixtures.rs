@@ -1,8 +1,4 @@
 //! Sample values. Each function gives something complete and valid; tests change the one thing that they are about.
-#![expect(
-    clippy::allow_attributes,
-    reason = "whether anything is unused differs from one test binary to the next"
-)]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::collections::BTreeSet;

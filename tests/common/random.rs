@@ -1,8 +1,4 @@
 //! Random bytes that are the same in every run.
-#![expect(
-    clippy::allow_attributes,
-    reason = "whether anything is unused differs from one test binary to the next"
-)]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -41,8 +41,8 @@ pub(crate) async fn a_client_is_registered_and_replaced(bench: &Bench) {
     let done = Digest("digest".to_owned());
     store.complete_client(&uid(CLIENT), done.clone()).await.unwrap();
     let mut changed = registration.clone();
-    changed.client.client_name = "The shop".to_owned();
-    changed.initial_secret_versions[0].id = "2".to_owned();
+    changed.client.client_name = "The shop".into();
+    changed.initial_secret_versions[0].id = "2".into();
     let record = register(bench, changed).await.unwrap();
     assert_eq!(record.client.client_name, "The shop");
     assert_eq!(record.secret_versions, registration.initial_secret_versions);
@@ -83,7 +83,7 @@ pub(crate) async fn a_claim_that_is_held_stays(bench: &Bench) {
     assert_eq!(bench.store.clients().await.unwrap().len(), 1);
 
     // The same name in another namespace is another Secret.
-    same_secret.resource.namespace = "team-b".to_owned();
+    same_secret.resource.namespace = "team-b".into();
     register(bench, same_secret).await.unwrap();
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn a_changed_secret_name_frees_the_old_one(bench: &Bench) {
     register(bench, registration).await.unwrap();
 
     let mut other = fixtures::client_registration("other", bench.now());
-    other.secret_name = "new".to_owned();
+    other.secret_name = "new".into();
     register(bench, other.clone()).await.unwrap_err();
     other.secret_name = old;
     register(bench, other).await.unwrap();
@@ -135,7 +135,7 @@ pub(crate) async fn an_absent_client_is_refused_and_may_return(bench: &Bench) {
 pub(crate) async fn an_absent_client_is_purged_after_a_day(bench: &Bench) {
     bench.redeemed(true).await;
     bench.store.mark_clients_absent(&[uid(CLIENT)]).await.unwrap();
-    bench.advance(Duration::from_hours(24) - Duration::from_secs(1));
+    bench.advance(Duration::from_secs(24 * 3600 - 1));
     bench.store.sweep(100).await.unwrap();
     assert!(client(bench).await.is_some());
     bench.advance(Duration::from_secs(1));

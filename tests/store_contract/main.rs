@@ -1,5 +1,11 @@
 //! The contract of the store port: plain functions over `&dyn Store` and a clock, run against each back end.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a step that fails fails the test"
+)]
+
 #[path = "../common/clock.rs"]
 mod clock;
 #[path = "../common/fixtures.rs"]

@@ -50,7 +50,7 @@ pub(crate) async fn a_user_is_registered_and_replaced(bench: &Bench) {
 
     let done = Digest("digest".to_owned());
     store.complete_user(&uid(USER), done.clone()).await.unwrap();
-    registration.user.username = "alice.example".to_owned();
+    registration.user.username = "alice.example".into();
     let record = register(bench, registration).await.unwrap();
     assert_eq!(record.done, Some(done));
     assert_eq!(store.user_by_username(USER).await.unwrap(), None);
@@ -64,7 +64,7 @@ pub(crate) async fn a_user_is_registered_and_replaced(bench: &Bench) {
 pub(crate) async fn a_claim_that_is_held_stays(bench: &Bench) {
     register(bench, fixtures::user_registration(USER)).await.unwrap();
     let mut other = fixtures::user_registration("bob");
-    other.user.username = USER.to_owned();
+    other.user.username = USER.into();
     assert_eq!(
         register(bench, other).await.unwrap_err(),
         "username held by claviger/alice"
@@ -119,7 +119,7 @@ pub(crate) async fn rule_63_a_disabled_user_loses_everything_at_once(bench: &Ben
 pub(crate) async fn rule_38_a_changed_password_ends_everything(bench: &Bench) {
     bench.redeemed(true).await;
     let mut registration = fixtures::user_registration(USER);
-    registration.password.as_mut().unwrap().source = "2".to_owned();
+    registration.password.as_mut().unwrap().source = "2".into();
     let record = register(bench, registration.clone()).await.unwrap();
     assert_eq!(record.password, registration.password);
     everything_has_ended(bench).await;

@@ -22,6 +22,9 @@ use crate::store::operations::epoch;
 /// The most operations in one batch, so that the first of them does not wait for ever.
 const BATCH: usize = 1024;
 
+/// After this many batches the folder is told what it must hold, so that no more than these can be lost unseen.
+const MARK_EVERY: u64 = 1024;
+
 /// Tells a caller what came of its operation, once the batch is durable or has failed.
 type Acknowledgement = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
@@ -88,6 +91,10 @@ impl Committer {
         change(&mut batch).map_err(|error| error.to_string())?;
         let writes = batch.into_writes();
         self.commit(writes)?;
+        self.mark()
+    }
+
+    fn mark(&self) -> Result<(), String> {
         self.folder
             .mark_ready(self.sequence)
             .map_err(|error| format!("failed to write its state: {error}"))
@@ -170,7 +177,13 @@ impl Committer {
         if writes.is_empty() {
             return Ok(());
         }
-        self.commit(writes).inspect_err(|reason| {
+        let committed = self.commit(writes).and_then(|()| {
+            if self.sequence.is_multiple_of(MARK_EVERY) {
+                self.mark()?;
+            }
+            Ok(())
+        });
+        committed.inspect_err(|reason| {
             self.failure.get_or_init(|| reason.clone());
         })
     }
