@@ -6,14 +6,29 @@ mod durability;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use claviger::store::Store;
 use claviger::store::sled::{OpenError, SledSettings, SledStore};
 
 use crate::clock::TestClock;
 
-/// Opens the folder as a process does at its start; the store may fail only if the test says so.
+/// Opens the folder as a new process does. In this one, sled's threads and a child between `fork` and `exec` may hold a
+/// lock for a moment after a store was dropped, so a folder in use is tried again.
 fn open(path: &Path) -> Result<SledStore, OpenError> {
+    let mut outcome = open_once(path);
+    for _ in 0..500 {
+        if !matches!(outcome, Err(OpenError::InUse { .. })) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        outcome = open_once(path);
+    }
+    outcome
+}
+
+/// Opens the folder; the store may fail only if the test says so.
+fn open_once(path: &Path) -> Result<SledStore, OpenError> {
     SledStore::open(
         SledSettings::at(path),
         Arc::new(TestClock::new()),

@@ -147,7 +147,9 @@ async fn a_second_process_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let first = open(&path).unwrap();
-    assert!(matches!(refused(&path), OpenError::InUse { .. }));
+    let error = super::open_once(&path).err().unwrap();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(!error.to_string().contains('\n'));
     bench::register(&first, TestClock::new().now()).await;
     drop(first);
     assert_eq!(open(&path).unwrap().clients().await.unwrap().len(), 1);
