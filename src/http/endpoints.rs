@@ -49,6 +49,7 @@ pub fn routes() -> Router<Provider> {
 pub fn well_known_before(path: &str) -> Router<Provider> {
     let configuration = get(documents::configuration).options(cors::preflight_any);
     Router::new()
+        .without_v07_checks()
         .route(&format!("{CONFIGURATION_PATH}{path}"), configuration.clone())
         .route(&format!("{AUTHORIZATION_SERVER_PATH}{path}"), configuration)
 }

@@ -62,6 +62,20 @@ async fn rule_55_an_issuer_with_a_path_answers_both_forms() {
     );
 }
 
+/// What routers take for patterns is plain text in an issuer's path.
+#[tokio::test]
+async fn rule_55_an_issuer_path_is_no_pattern() {
+    let app = TestApp::with_issuer("https://id.example.org/:a/*b").await;
+    for path in [
+        "/:a/*b/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/:a/*b",
+    ] {
+        assert_eq!(app.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    let other = app.get("/x/y/.well-known/openid-configuration").await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND);
+}
+
 /// Every endpoint that is advertised is there, and nothing is advertised that does not work.
 #[tokio::test]
 async fn rule_55_discovery_advertises_what_works() {
