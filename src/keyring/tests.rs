@@ -534,6 +534,49 @@ fn sealing_keys_are_found_by_id() {
     assert_eq!(keyring.open(PURPOSE, &resealed).unwrap().as_slice(), b"new");
 }
 
+/// Fails to compile where a type has the trait: then both implementations fit and `_` cannot be chosen.
+macro_rules! assert_lacks {
+    ($type:ty: $($bound:path),+) => {
+        $({
+            trait AmbiguousIfImplemented<A> {
+                const NONE: () = ();
+            }
+            struct Implemented;
+            impl<T: ?Sized> AmbiguousIfImplemented<()> for T {}
+            impl<T: ?Sized + $bound> AmbiguousIfImplemented<Implemented> for T {}
+            <$type as AmbiguousIfImplemented<_>>::NONE
+        })+
+    };
+}
+
+/// Rule 53: private keys are never shown: what holds them cannot be formatted or serialised, and nothing that leaves the
+/// keyring contains one. In a directory they are readable by their owner only (`a_directory_keeps_the_keyring`), and no
+/// message repeats one (`a_malformed_document_is_told_in_one_line_without_its_keys`).
+#[test]
+fn rule_53_private_keys_are_never_shown() {
+    assert_lacks!(Keyring: std::fmt::Debug, std::fmt::Display, Serialize);
+    let document = document(&KEYRING);
+    let keys: Vec<&str> = ["masterKeys", "sealingKeys", "signingKeys"]
+        .iter()
+        .flat_map(|kind| document[kind].as_array().unwrap())
+        .map(|entry| entry.get("key").unwrap_or(&entry["pkcs8"]).as_str().unwrap())
+        .collect();
+    assert_eq!(keys.len(), 4);
+    let leaves = [
+        String::from_utf8(KEYRING.jwks()).unwrap(),
+        sign(SigningAlgorithm::Rs256, "JWT"),
+        sign(SigningAlgorithm::Es256, "at+jwt"),
+        KEYRING.seal(PURPOSE, b"plain", &SystemRandom).unwrap(),
+    ];
+    for left in leaves {
+        for key in &keys {
+            // The middle of a PKCS#8 document is private; its end repeats the public key.
+            let part = &key[key.len() / 4..key.len() / 4 + 20];
+            assert!(!left.contains(part), "{left}");
+        }
+    }
+}
+
 async fn open(storage: &DirectoryStorage, may_create: bool) -> Result<Keyring, OpenKeyringError> {
     Keyring::load_or_create(storage, may_create, at(1_000), &SystemRandom).await
 }
