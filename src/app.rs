@@ -1,1 +1,176 @@
-//! The wiring: the only module that names concrete back ends.
+//! The wiring: the only module that names concrete back ends, and the order of start and stop.
+//!
+//! Both ports are bound first, so that whoever connects is answered: `/livez` says that the process lives, the public
+//! port says 503 behind its [`gate`] until the keyring is open. Then the gate opens and sign-in works from the store, while
+//! the controller is still waiting for the API server or registering the first list. `/readyz` holds once that list is
+//! registered and stays so: an API server that goes away later must not take sign-in out of a load balancer.
+//!
+//! What cannot get better by waiting (a refusal, a damaged store, a policy that is not in force) ends the process with
+//! one line.
+
+mod gate;
+mod kubernetes;
+mod signals;
+mod stores;
+mod upkeep;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::ServeSettings;
+use crate::controller::{self, ControllerContext, ControllerSettings, Health};
+use crate::http;
+use crate::http::health::Readiness;
+use crate::http::server::{Timeouts, serve as serve_http};
+use crate::keyring::Keyring;
+use crate::login::password::Argon2Hasher;
+use crate::oidc::password::PasswordHasher;
+use crate::provider::Provider;
+use crate::random::{Random, SystemRandom};
+use crate::store::Store;
+use gate::Gate;
+use kubernetes::Cluster;
+use stores::OpenedStore;
+
+/// What the running parts share.
+struct Parts {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    store: Arc<dyn Store>,
+    hasher: Arc<dyn PasswordHasher>,
+    health: Health,
+    gate: Gate,
+    shutdown: CancellationToken,
+}
+
+/// Serves until a signal or a failure ends it.
+pub async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+    // Fails only if one is installed already, which is then the same one.
+    let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let location = settings.store.clone();
+    let store_clock = Arc::clone(&clock);
+    let mut opened = tokio::task::spawn_blocking(move || OpenedStore::open(&location, store_clock))
+        .await
+        .context("failed to open the store")??;
+    let parts = Parts {
+        clock,
+        random: Arc::new(SystemRandom),
+        store: Arc::clone(&opened.store),
+        hasher: Arc::new(
+            Argon2Hasher::new(Arc::new(SystemRandom))
+                .context("failed to start the threads that hash passwords")?,
+        ),
+        health: Health::default(),
+        gate: Gate::default(),
+        shutdown: CancellationToken::new(),
+    };
+    let mut servers = listen(&settings, &parts).await?;
+    servers.spawn(upkeep::run(Arc::clone(&parts.store), parts.shutdown.clone()));
+
+    let outcome = tokio::select! {
+        signal = signals::ended() => signal.map(|signal| tracing::info!(signal, "ending")),
+        failure = opened.failed() => Err(failure),
+        outcome = run(&settings, &parts) => outcome,
+    };
+    parts.shutdown.cancel();
+    while servers.join_next().await.is_some() {}
+    let closed = opened.close().await;
+    outcome.and(closed)
+}
+
+/// Binds both ports and serves them, the public one behind the gate.
+async fn listen(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<JoinSet<()>> {
+    let public = bind("--listen", settings.listen).await?;
+    let admin = bind("--admin-listen", settings.admin_listen).await?;
+    tracing::info!(issuer = %settings.issuer, listen = %settings.listen, "serving");
+    let health = parts.health.clone();
+    let readiness = Readiness::new(move || {
+        if health.is_started() {
+            Ok(())
+        } else {
+            Err(health.problems())
+        }
+    });
+    let mut servers = JoinSet::new();
+    let stop = &parts.shutdown;
+    servers.spawn(serve_http(
+        public,
+        parts.gate.router(),
+        stop.clone(),
+        Timeouts::default(),
+    ));
+    servers.spawn(serve_http(
+        admin,
+        http::health::router(readiness),
+        stop.clone(),
+        Timeouts::default(),
+    ));
+    Ok(servers)
+}
+
+async fn bind(flag: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("unable to listen on {address}; free the port or choose another with {flag}")
+    })
+}
+
+/// Opens the keyring and the gate, then reconciles. Returns only when something failed for good.
+async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
+    let cluster = Cluster::connect(settings).await?;
+    let keyring = Arc::new(cluster.open_keyring(parts).await?);
+    bind_keyring(parts.store.as_ref(), &keyring).await?;
+    let provider = Provider::new(
+        settings.issuer.clone(),
+        Arc::clone(&parts.store),
+        Arc::clone(&keyring),
+        Arc::clone(&parts.hasher),
+        Arc::clone(&parts.clock),
+        Arc::clone(&parts.random),
+    );
+    parts.gate.open(http::router(provider));
+    cluster.check(parts).await?;
+    let context = ControllerContext {
+        client: cluster.client.clone(),
+        settings: Arc::new(cluster.settings.clone()),
+        store: Arc::clone(&parts.store),
+        keyring,
+        hasher: Arc::clone(&parts.hasher),
+        clock: Arc::clone(&parts.clock),
+        health: parts.health.clone(),
+    };
+    controller::run(context, parts.shutdown.clone()).await;
+    Ok(())
+}
+
+/// A store keeps hashes of secrets that one keyring derived; with another keyring no secret would match.
+async fn bind_keyring(store: &dyn Store, keyring: &Keyring) -> anyhow::Result<()> {
+    let bound = store
+        .bind_keyring(keyring.id())
+        .await
+        .context("failed to read the store")?;
+    anyhow::ensure!(
+        bound == keyring.id(),
+        "the store was made with the keyring `{bound}`, but the keyring at hand is `{}`; give claviger the store and the \
+         keyring that belong together (--store, --keyring)",
+        keyring.id()
+    );
+    Ok(())
+}
+
+/// What the controller is told.
+fn controller_settings(settings: &ServeSettings, keyring_secret_name: String) -> ControllerSettings {
+    ControllerSettings {
+        namespace: settings.namespace.clone(),
+        watch_namespaces: settings.watch_namespaces.clone(),
+        keyring_secret_name,
+        issuer: settings.issuer.clone(),
+        ca_certificate: None,
+        without_secret_policy: settings.without_secret_policy,
+    }
+}

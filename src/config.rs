@@ -1,1 +1,237 @@
-//! Flags and environment into checked types; nothing else reads the environment.
+//! Flags and environment into checked types. Nothing else reads the environment.
+//!
+//! Each value is parsed where clap parses it, so that a bad one ends the start with the flag's name and what to write
+//! instead. Secrets never come by flag.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+
+use crate::oidc::issuer::Issuer;
+use crate::telemetry::LogFormat;
+
+/// The settings of `claviger serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeSettings {
+    /// The issuer, exactly as apps will compare it: https, or plain http on loopback; a path is allowed
+    #[arg(long, env = "CLAVIGER_ISSUER", value_parser = Issuer::parse)]
+    pub issuer: Issuer,
+
+    /// Address of the public port: sign-in, tokens, discovery
+    #[arg(long, env = "CLAVIGER_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Address of the second port: /livez and /readyz
+    #[arg(long, env = "CLAVIGER_ADMIN_LISTEN", default_value = "127.0.0.1:9090")]
+    pub admin_listen: SocketAddr,
+
+    /// Where clients, sessions and grants are kept: `memory:` (forgets at the end) or `sled:PATH`
+    #[arg(long, env = "CLAVIGER_STORE", default_value = "sled:claviger-store", value_parser = StoreLocation::from_str)]
+    pub store: StoreLocation,
+
+    /// Where the keyring is kept: `secret:[NAMESPACE/]NAME` or `dir:PATH`
+    #[arg(
+        long,
+        env = "CLAVIGER_KEYRING",
+        default_value = "secret:claviger-keyring",
+        value_parser = KeyringLocation::from_str
+    )]
+    pub keyring: KeyringLocation,
+
+    /// claviger's own namespace, where `OidcUser` resources are honoured
+    #[arg(long, env = "CLAVIGER_NAMESPACE", default_value = "claviger", value_parser = namespace)]
+    pub namespace: String,
+
+    /// Namespaces whose `OidcClient` resources are honoured, separated by commas; all when empty
+    #[arg(long, env = "CLAVIGER_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
+    pub watch_namespaces: Vec<String>,
+
+    /// Start although the admission policy that pins claviger to its own Secrets is not in force (unsafe: without it the
+    /// account could overwrite any Secret whose name it guesses)
+    #[arg(long, env = "CLAVIGER_WITHOUT_SECRET_POLICY")]
+    pub without_secret_policy: bool,
+
+    #[expect(
+        missing_docs,
+        reason = "clap would show it as the help of the flattened flags"
+    )]
+    #[command(flatten)]
+    pub logs: LogSettings,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Args)]
+pub struct LogSettings {
+    /// How a log line looks
+    #[arg(long, env = "CLAVIGER_LOG_FORMAT", value_enum, default_value_t = LogFormatSetting::Json)]
+    pub log_format: LogFormatSetting,
+
+    /// What is logged: a level, or directives like `info,claviger=debug`
+    #[arg(long, env = "CLAVIGER_LOG", default_value = "info", value_parser = log_filter)]
+    pub log: String,
+}
+
+/// The values of `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatSetting {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}
+
+impl From<LogFormatSetting> for LogFormat {
+    fn from(setting: LogFormatSetting) -> Self {
+        match setting {
+            LogFormatSetting::Json => Self::Json,
+            LogFormatSetting::Text => Self::Text,
+        }
+    }
+}
+
+/// The value of `--store`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// In memory.
+    Memory,
+    /// A folder of the embedded database.
+    Sled(PathBuf),
+}
+
+impl FromStr for StoreLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sled", path)) if !path.is_empty() => Ok(Self::Sled(path.into())),
+            _ => Err("write `memory:` or `sled:PATH`".to_owned()),
+        }
+    }
+}
+
+/// The value of `--keyring`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyringLocation {
+    /// A Secret; in claviger's own namespace unless another is named.
+    Secret {
+        /// The namespace, if named.
+        namespace: Option<String>,
+        /// The Secret's name.
+        name: String,
+    },
+    /// A directory.
+    Directory(PathBuf),
+}
+
+impl FromStr for KeyringLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const USAGE: &str = "write `secret:NAME`, `secret:NAMESPACE/NAME` or `dir:PATH`";
+        match text.split_once(':') {
+            Some(("dir", path)) if !path.is_empty() => Ok(Self::Directory(path.into())),
+            Some(("secret", name)) => {
+                let (namespace, name) = match name.split_once('/') {
+                    Some((namespace, name)) => (Some(self::namespace(namespace)?), name),
+                    None => (None, name),
+                };
+                if !is_dns_subdomain(name) {
+                    return Err(format!("`{name}` is no name of a Secret; {USAGE}"));
+                }
+                Ok(Self::Secret {
+                    namespace,
+                    name: name.to_owned(),
+                })
+            }
+            _ => Err(USAGE.to_owned()),
+        }
+    }
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    if is_dns_label(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "`{text}` is no name of a namespace: lower-case letters, digits and hyphens, at most 63"
+        ))
+    }
+}
+
+/// An RFC 1123 label, as Kubernetes names namespaces.
+fn is_dns_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| inner(byte) || byte == b'-')
+        && text.bytes().next().is_some_and(inner)
+        && text.bytes().last().is_some_and(inner)
+}
+
+/// An RFC 1123 subdomain, as Kubernetes names Secrets.
+fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    crate::telemetry::check_filter(text)?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_locations() {
+        for (text, expected) in [
+            ("memory:", Some(StoreLocation::Memory)),
+            ("sled:/var/lib/x", Some(StoreLocation::Sled("/var/lib/x".into()))),
+            ("sled:", None),
+            ("memory", None),
+            ("memory:x", None),
+            ("postgres://x", None),
+        ] {
+            assert_eq!(text.parse().ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keyring_locations() {
+        let secret = |namespace: Option<&str>, name: &str| {
+            Some(KeyringLocation::Secret {
+                namespace: namespace.map(str::to_owned),
+                name: name.to_owned(),
+            })
+        };
+        for (text, expected) in [
+            ("secret:keys", secret(None, "keys")),
+            ("secret:a/keys.b", secret(Some("a"), "keys.b")),
+            ("secret:A/keys", None),
+            ("secret:a/b/c", None),
+            ("secret:", None),
+            ("dir:/keys", Some(KeyringLocation::Directory("/keys".into()))),
+            ("dir:", None),
+            ("keys", None),
+        ] {
+            assert_eq!(text.parse().ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn namespaces_are_dns_labels() {
+        for (text, valid) in [
+            ("a", true),
+            ("a-1", true),
+            ("-a", false),
+            ("a-", false),
+            ("A", false),
+            ("", false),
+            ("a.b", false),
+        ] {
+            assert_eq!(namespace(text).is_ok(), valid, "{text}");
+        }
+    }
+}

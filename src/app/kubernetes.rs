@@ -1,0 +1,108 @@
+//! The connection to Kubernetes, and what is asked of it before the controller runs.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use kube::Client;
+use tokio::time::Instant;
+
+use super::{Parts, controller_settings};
+use crate::config::{KeyringLocation, ServeSettings};
+use crate::controller::keyring::SecretKeyring;
+use crate::controller::{ControllerSettings, startup};
+use crate::keyring::directory::DirectoryStorage;
+use crate::keyring::{Keyring, KeyringStorage, KeyringStorageError, OpenKeyringError};
+
+/// The name that clients may not ask for when the keyring is a directory: the chart's default.
+const DEFAULT_KEYRING_NAME: &str = "claviger-keyring";
+/// Rights take a moment to work after an installation.
+const GRACE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(500);
+/// What `/readyz` shows while the keyring is waited for.
+const KEYRING: &str = "keyring";
+
+/// The cluster, and the keyring's place in it.
+pub(super) struct Cluster {
+    pub(super) client: Client,
+    pub(super) settings: ControllerSettings,
+    storage: Box<dyn KeyringStorage>,
+}
+
+impl Cluster {
+    /// Reads how to reach the API server. Does not reach for it yet.
+    pub(super) async fn connect(settings: &ServeSettings) -> anyhow::Result<Self> {
+        let config = kube::Config::infer()
+            .await
+            .context("unable to find a cluster: run in a pod, or set KUBECONFIG to a file that names one")?;
+        let client = Client::try_from(config).context("failed to set up the Kubernetes client")?;
+        let (name, storage): (_, Box<dyn KeyringStorage>) = match &settings.keyring {
+            KeyringLocation::Directory(path) => (
+                DEFAULT_KEYRING_NAME.to_owned(),
+                Box::new(DirectoryStorage::new(path)),
+            ),
+            KeyringLocation::Secret { namespace, name } => {
+                let namespace = namespace.as_ref().unwrap_or(&settings.namespace);
+                (
+                    name.clone(),
+                    Box::new(SecretKeyring::new(client.clone(), namespace, name)),
+                )
+            }
+        };
+        Ok(Self {
+            client,
+            settings: controller_settings(settings, name),
+            storage,
+        })
+    }
+
+    /// Loads the keyring, or makes one where neither the store nor any status refers to one. An API server that does not
+    /// answer is waited for; a refusal ends the start after [`GRACE`].
+    pub(super) async fn open_keyring(&self, parts: &Parts) -> anyhow::Result<Keyring> {
+        let until = Instant::now() + GRACE;
+        let mut told = false;
+        loop {
+            let error = match self.try_open_keyring(parts).await? {
+                Ok(keyring) => return Ok(keyring),
+                Err(error) => error,
+            };
+            match &error {
+                OpenKeyringError::Storage(KeyringStorageError::Unavailable { .. }) => {
+                    if !told {
+                        tracing::warn!(%error, "waiting for the {KEYRING}");
+                        told = true;
+                    }
+                }
+                OpenKeyringError::Storage(KeyringStorageError::Refused { .. }) if Instant::now() < until => {}
+                _ => return Err(error.into()),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn try_open_keyring(&self, parts: &Parts) -> anyhow::Result<Result<Keyring, OpenKeyringError>> {
+        let (now, random) = (parts.clock.now(), parts.random.as_ref());
+        let loaded = Keyring::load_or_create(self.storage.as_ref(), false, now, random).await;
+        if !matches!(loaded, Err(OpenKeyringError::Missing { .. })) {
+            return Ok(loaded);
+        }
+        let known_to_store = parts
+            .store
+            .keyring_id()
+            .await
+            .context("failed to read the store")?
+            .is_some();
+        let referred = known_to_store
+            || startup::any_status_refers_to_keyring(&self.client, &self.settings, &parts.health).await?;
+        if referred {
+            return Ok(loaded);
+        }
+        Ok(Keyring::load_or_create(self.storage.as_ref(), true, now, random).await)
+    }
+
+    /// Waits for the API server; refuses a cluster without the policy and a store of another cluster.
+    pub(super) async fn check(&self, parts: &Parts) -> anyhow::Result<()> {
+        let identity = startup::wait_for_cluster(&self.client, &self.settings, &parts.health).await?;
+        startup::claim_store(parts.store.as_ref(), &identity).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! `make bench`: start-up time and idle memory of the release build, and refreshes per CPU-second beside a bare program
+//! that signs the same two tokens.
+//!
+//! Figures of one machine at one moment say little, so rates are given per CPU-second of the server process and as a
+//! ratio against the bare program, in rounds that alternate. Nothing here passes or fails.
+
+#![allow(clippy::print_stdout, reason = "a benchmark is there to print")]
+
+mod bare;
+mod figures;
+mod load;
+mod setup;
+mod start;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use figures::Figures;
+use setup::Bench;
+
+/// Rounds of the comparison.
+const ROUNDS: usize = 5;
+/// How long each side is loaded in each round.
+const LOADED: Duration = Duration::from_secs(5);
+/// Refresh chains at once, each on a connection of its own.
+const CHAINS: usize = 16;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, mode, address] = arguments.as_slice()
+        && mode == bare::MODE
+    {
+        return bare::serve(address);
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(measure())
+}
+
+async fn measure() -> Result<()> {
+    println!("claviger {}, release build", env!("CARGO_PKG_VERSION"));
+    let mut bench = Bench::prepare().await?;
+    start::measure(&mut bench).await?;
+    refreshes(&mut bench).await
+}
+
+async fn refreshes(bench: &mut Bench) -> Result<()> {
+    let mut chains = bench.sign_in(CHAINS).await?;
+    let bare = bare::Bare::start().await?;
+    let (mut ours, mut theirs, mut ratios) = (Figures::default(), Figures::default(), Figures::default());
+    for _ in 0..ROUNDS {
+        let refreshed = load::run(
+            bench.process_id(),
+            LOADED,
+            chains.iter_mut().map(load::Chain::refresh_for),
+        )
+        .await?;
+        let signed = load::run(bare.process_id(), LOADED, (0..CHAINS).map(|_| bare.ask_for())).await?;
+        ours.add(refreshed);
+        theirs.add(signed);
+        ratios.add(refreshed / signed);
+    }
+    println!("refreshes per CPU-second, rotated and durable (sled)     {ours}");
+    println!("  a bare axum + aws-lc-rs program signing the same two   {theirs}");
+    println!("  ratio                                                  {ratios:.2}");
+    Ok(())
+}

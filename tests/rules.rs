@@ -1,0 +1,61 @@
+//! Every rule that claviger keeps has a test named for it.
+//!
+//! The numbers are those of the project's list of protocol, security and operations rules; a test is named
+//! `rule_26_…` after the rule that it proves and states the rule in its documentation. A test that proves several names
+//! one and says the others in its documentation, as `rule_27`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The rules that hold.
+const RULES: &[std::ops::RangeInclusive<u32>] = &[
+    1..=17,
+    19..=31,
+    33..=40,
+    46..=46,
+    48..=51,
+    53..=58,
+    61..=67,
+    69..=70,
+    72..=72,
+    76..=77,
+    79..=82,
+    85..=87,
+];
+
+fn collect(folder: &Path, found: &mut BTreeSet<u32>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "mjs")
+        {
+            let text = fs::read_to_string(&path).unwrap();
+            for (at, prefix) in text.match_indices("rule_") {
+                let digits: String = text[at + prefix.len()..]
+                    .chars()
+                    .take_while(char::is_ascii_digit)
+                    .collect();
+                found.extend(digits.parse::<u32>().ok());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_rule_has_a_test_named_for_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = BTreeSet::new();
+    collect(&root.join("tests"), &mut found);
+    collect(&root.join("src"), &mut found);
+    let missing: Vec<_> = RULES
+        .iter()
+        .cloned()
+        .flatten()
+        .filter(|rule| !found.contains(rule))
+        .collect();
+    assert!(missing.is_empty(), "no test is named for rules {missing:?}");
+}
