@@ -13,9 +13,11 @@ use crate::crd::v1alpha1::{
     TokenEndpointAuthMethod,
 };
 use crate::oidc::access::Access;
+use crate::oidc::allowed_origin::AllowedOrigin;
 use crate::oidc::client::{Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes};
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::identifier::ClientId;
+use crate::oidc::redirect_uri::RedirectUri;
 use crate::oidc::scope::{self, ScopeSet};
 use crate::store::records::ResourceRef;
 
@@ -62,10 +64,12 @@ pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> 
 
     let grant_types = grant_types_of(grant_types, redirect_uris)?;
     for (index, uri) in redirect_uris.iter().enumerate() {
-        redirect_uri(uri).map_err(|why| invalid(&format!("spec.redirectUris[{index}]"), &why))?;
+        RedirectUri::parse(uri)
+            .map_err(|why| invalid(&format!("spec.redirectUris[{index}]"), &why.to_string()))?;
     }
     for (index, origin) in allowed_origins.iter().enumerate() {
-        allowed_origin(origin).map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why))?;
+        AllowedOrigin::parse(origin)
+            .map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why.to_string()))?;
     }
     let secret_name = secret
         .as_ref()
@@ -247,14 +251,6 @@ fn not_reserved(key: &ResourceRef, secret_name: &str, settings: &ControllerSetti
         ));
     }
     Ok(())
-}
-
-fn redirect_uri(text: &str) -> Result<(), String> {
-    crate::controller::text::redirect_uri(text).map_err(str::to_owned)
-}
-
-fn allowed_origin(text: &str) -> Result<(), String> {
-    crate::controller::text::allowed_origin(text).map_err(str::to_owned)
 }
 
 #[cfg(test)]

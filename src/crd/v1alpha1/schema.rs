@@ -134,7 +134,13 @@ pub(super) fn redirect_uris(_: &mut SchemaGenerator) -> Schema {
         "minLength": 1,
         "maxLength": 2048,
         "x-kubernetes-validations": [
-            rule("self.matches('^[!-~]*$')", "must be printable ASCII without spaces; percent-encode everything else"),
+            // RFC 3986 section 2.
+            rule(
+                r#"self.matches(r"^[A-Za-z0-9._~:/?#@!$&'()*+,;=%\\\[\]-]*$")"#,
+                "must hold only the characters of a URI; percent-encode everything else",
+            ),
+            rule(r"!self.matches('%([^0-9A-Fa-f]|.[^0-9A-Fa-f]|.?$)')", "must have two hexadecimal digits after every %"),
+            rule("!self.contains('*')", "must not hold a *; there are no wildcards, list every URI in full"),
             rule(r"!self.contains('\\')", "must not hold a backslash"),
             // RFC 6749 section 3.1.2.
             rule("!self.contains('#')", "must not have a fragment (#)"),
@@ -164,7 +170,7 @@ pub(super) fn origins(_: &mut SchemaGenerator) -> Schema {
     let item = json!({
         "type": "string",
         "minLength": 1,
-        "maxLength": 512,
+        "maxLength": 300,
         "x-kubernetes-validations": [
             rule(
                 r"self.matches(r'^(https://([a-z0-9._-]+|\[[0-9a-f:.]+\])|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?$')",
