@@ -14,15 +14,6 @@ pub(super) fn shown(text: &str, longest: usize) -> Result<(), &'static str> {
     }
 }
 
-/// A password that may be set: as typed, 8 to 128 characters, no rules about its composition.
-pub(super) fn password(text: &str) -> Result<(), &'static str> {
-    match text.chars().count() {
-        0..8 => Err("is shorter than 8 characters"),
-        8..=128 => Ok(()),
-        _ => Err("is longer than 128 characters"),
-    }
-}
-
 /// A PHC string of Argon2id, `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
 pub(super) fn phc_argon2id(text: &str) -> Result<(), &'static str> {
     let parts: Vec<&str> = text.split('$').collect();

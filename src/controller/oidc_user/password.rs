@@ -9,6 +9,7 @@ use crate::controller::condition::Verdict;
 use crate::controller::text;
 use crate::crd::v1alpha1::condition::reason;
 use crate::oidc::password::{self, HasherError, PasswordHash};
+use crate::oidc::password_rules;
 use crate::store::records::PasswordRecord;
 
 /// The only version of a generated password so far.
@@ -87,12 +88,12 @@ async fn from_secret(
         }
         PasswordHash::from_phc(value)
     } else {
-        if let Err(why) = text::password(value) {
-            return Ok(refused(why));
-        }
         let Some(password) = password::Password::new(value) else {
             return Ok(refused("is too long"));
         };
+        if let Err(why) = password_rules::check(&password) {
+            return Ok(refused(&why.to_string()));
+        }
         context.hasher.hash(&password).await?
     };
     Ok(Password {
