@@ -11,9 +11,9 @@
 mod decision;
 mod issue;
 mod sealed;
+mod step;
 
 use jiff::Timestamp;
-use thiserror::Error as ThisError;
 
 use super::audit::{self, Event};
 use super::browser::Browser;
@@ -27,97 +27,9 @@ use crate::oidc::error::Error;
 use crate::oidc::identifier::Subject;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::scope::ScopeSet;
-use crate::store::records::{ClientRecord, InteractionRecord, ResourceRef, SessionRecord, UserRecord};
+use crate::store::records::{ClientRecord, InteractionRecord, SessionRecord, UserRecord};
 use decision::{Decision, decide};
-
-/// What the browser is to do next.
-pub enum Step {
-    /// Show the sign-in form.
-    SignIn(Box<SignInForm>),
-    /// Go to the consent page of the interaction with this handle.
-    AskConsent(OpaqueToken),
-    /// Go back to the app.
-    Respond(AuthorizationResponse),
-}
-
-/// Everything on the sign-in form.
-pub struct SignInForm {
-    /// The app.
-    pub client: ClientFacts,
-    /// Where the form leads in the end.
-    pub redirect_uri: String,
-    /// The interaction, for the form to carry.
-    pub sealed: String,
-    /// What stands in the username field.
-    pub username: String,
-    /// Why the form is shown again.
-    pub notice: Option<Notice>,
-}
-
-/// Why a sign-in form is shown again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
-    /// Unknown user, wrong password, disabled user: nobody can tell which.
-    Refused,
-    /// Too many sign-ins wait; try again in a moment.
-    Busy,
-}
-
-/// What pages say about an app.
-#[derive(Debug, Clone)]
-pub struct ClientFacts {
-    /// Its name.
-    pub name: String,
-    /// One sentence about it.
-    pub description: Option<String>,
-    /// Its resource, for the `kubectl` line of an error page.
-    pub resource: ResourceRef,
-}
-
-impl From<&ClientRecord> for ClientFacts {
-    fn from(record: &ClientRecord) -> Self {
-        Self {
-            name: record.client.client_name.clone(),
-            description: record.client.description.clone(),
-            resource: record.resource.clone(),
-        }
-    }
-}
-
-/// Why a page is shown instead of going on.
-#[derive(Debug, ThisError)]
-pub enum BrowserError {
-    /// The request cannot be answered, and must not be answered by a redirect. With the client, if one is known.
-    #[error("{0}")]
-    Refused(Refusal, Option<Box<ClientFacts>>),
-    /// We cannot answer it.
-    #[error("{0}")]
-    Fault(#[source] Fault),
-}
-
-impl From<Fault> for BrowserError {
-    // Not a blanket conversion that loses the step: a fault names it already.
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-/// Why a request is refused on a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
-pub enum Refusal {
-    /// Client or redirect URI are not known to be good.
-    #[error("{0}")]
-    Request(Displayable),
-    /// The client is suspended or its resource is gone.
-    #[error("the client is suspended or gone")]
-    ClientRefused,
-    /// The interaction is over, too old, or was never one of ours.
-    #[error("the interaction is over or expired")]
-    InteractionGone,
-    /// The interaction was begun in another browser.
-    #[error("the interaction was begun in another browser")]
-    OtherBrowser,
-}
+pub use step::{BrowserError, ClientFacts, Notice, Refusal, SignInForm, Step};
 
 /// A request on its way to an answer.
 pub(super) struct Interaction {

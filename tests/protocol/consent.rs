@@ -85,7 +85,7 @@ async fn rule_40_consent_is_remembered_as_the_client_says() {
         assert!(location(&browser.authorize(changes).await).starts_with("/consent"));
     }
     app.register_client("shop", |registration| {
-        registration.client.consent = ConsentPolicy::Always
+        registration.client.consent = ConsentPolicy::Always;
     })
     .await;
     for _ in 0..2 {
@@ -99,7 +99,7 @@ async fn rule_40_consent_is_remembered_as_the_client_says() {
 async fn rule_40_what_is_asked_every_time_is_not_remembered() {
     let app = app_with_ada().await;
     app.register_client("shop", |registration| {
-        registration.client.consent = ConsentPolicy::Always
+        registration.client.consent = ConsentPolicy::Always;
     })
     .await;
     Browser::new(&app).sign_in_as_ada().await;

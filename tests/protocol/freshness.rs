@@ -41,7 +41,7 @@ async fn rule_16_prompt_none_shows_nothing() {
         .await;
     assert_redirected_error(&more, "consent_required");
     app.register_client("strict", |registration| {
-        registration.client.consent = ConsentPolicy::Always
+        registration.client.consent = ConsentPolicy::Always;
     })
     .await;
     let always = browser.authorize(&[NONE, ("client_id", "team-a.strict")]).await;
@@ -110,7 +110,7 @@ async fn rule_17_max_age_is_kept() {
     let browser = Browser::new(&app);
     browser.sign_in_as_ada().await;
     let signed_in_at = app.now().as_second();
-    app.advance(Duration::from_secs(60));
+    app.advance(Duration::from_mins(1));
     let answer = answered(&browser.authorize(&[("max_age", "60")]).await);
     assert_eq!(auth_time(&app, &answer["code"]).await, signed_in_at);
     app.advance(Duration::from_secs(1));
@@ -128,7 +128,7 @@ async fn rule_17_the_registered_max_age_is_kept() {
     let browser = Browser::new(&app);
     browser.sign_in_as_ada().await;
     app.register_client("shop", |registration| {
-        registration.client.default_max_age = Some(Duration::from_secs(60));
+        registration.client.default_max_age = Some(Duration::from_mins(1));
     })
     .await;
     let answer = answered(&browser.authorize(&[]).await);

@@ -21,9 +21,11 @@ mod log;
 
 mod authorization_code;
 mod authorize;
+mod authorize_faults;
 mod client_authentication;
 mod consent;
 mod cors;
+mod disabled_client;
 mod discovery;
 mod faults;
 mod forms;

@@ -26,7 +26,7 @@ async fn ask(app: &TestApp, redirect_uri: &str) -> TestResponse {
 async fn rule_02_redirect_uris_are_compared_byte_for_byte() {
     let app = app_with_ada().await;
     assert_sign_in_page(&ask(&app, REDIRECT_URI).await);
-    for near in [
+    for wrong in [
         "https://shop.example.org/callback/",
         "https://shop.example.org/callback?",
         "https://shop.example.org/callback?a=b",
@@ -66,7 +66,7 @@ async fn rule_02_redirect_uris_are_compared_byte_for_byte() {
         "https://*.example.org/callback",
         "https://shop.example.org/*",
     ] {
-        assert_error_page(&ask(&app, near).await, StatusCode::BAD_REQUEST, &[near]);
+        assert_error_page(&ask(&app, wrong).await, StatusCode::BAD_REQUEST, &[wrong]);
     }
 }
 
@@ -75,11 +75,11 @@ async fn rule_02_redirect_uris_are_compared_byte_for_byte() {
 fn rule_02_any_change_of_one_byte_is_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let app = runtime.block_on(app_with_ada());
-    let changes = prop::sample::select((0..REDIRECT_URI.len()).collect::<Vec<_>>())
+    let edits = prop::sample::select((0..REDIRECT_URI.len()).collect::<Vec<_>>())
         .prop_flat_map(|position| (proptest::prelude::Just(position), any::<u8>(), 0..3));
     let mut runner = TestRunner::new(Config::with_cases(200));
     runner
-        .run(&changes, |(position, byte, how)| {
+        .run(&edits, |(position, byte, how)| {
             let mut changed = REDIRECT_URI.as_bytes().to_vec();
             match how {
                 0 => changed[position] = byte,

@@ -72,7 +72,7 @@ async fn cookies_of_a_sign_in(issuer: &str) -> Vec<String> {
         .collect()
 }
 
-/// Cookies are `__Host-`, Secure, HttpOnly, `SameSite=Lax`, with path `/` and no domain, and end with the browser. On a
+/// Cookies are `__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax`, with path `/` and no domain, and end with the browser. On a
 /// loopback issuer of plain http they have neither prefix nor Secure.
 #[tokio::test]
 async fn rule_62_cookies_are_tied_to_the_host() {

@@ -208,7 +208,7 @@ async fn rule_86_failed_usernames_are_logged_as_pseudonyms() {
     assert_ne!(pseudonym(&audit[0]), pseudonym(&audit[2]));
 }
 
-/// Nothing that a person or an app keeps secret is logged on the way, at any level; so does rule_86 for what they type.
+/// Nothing that a person or an app keeps secret is logged on the way, at any level; so does `rule_86` for what they type.
 #[tokio::test]
 async fn rule_85_the_way_through_the_browser_logs_no_secret() {
     let app = app_with_ada().await;
