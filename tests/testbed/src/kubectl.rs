@@ -22,9 +22,11 @@ impl Kubectl {
         })
     }
 
-    /// Where the program is.
-    pub fn program(&self) -> &Path {
-        &self.program
+    /// The folder that the program is in, if that is not one of the PATH.
+    pub fn folder(&self) -> Option<&Path> {
+        self.program
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
     }
 
     /// Runs it and gives what it printed.

@@ -71,8 +71,7 @@ fn show_what_claviger_said(logs: &Path) {
 }
 
 fn invite(setup: &Setup, app: &SampleApp) {
-    let kubectl = setup.kubectl.program().display();
-    let kubeconfig = setup.installation.cluster.kubeconfig();
+    let cluster = &setup.installation.cluster;
     println!(
         "
 Sign in yourself:
@@ -80,26 +79,27 @@ Sign in yourself:
   username   {username}
   password   {password}
 
-Look around, in another terminal:
-  export KUBECONFIG={kubeconfig}
-  {kubectl} get oidcclients,oidcusers --all-namespaces
-  {kubectl} -n team-a describe oidcclient shop
-  {kubectl} -n team-a get secret shop-oidc -o yaml
-  {kubectl} -n claviger get secret ada-password -o jsonpath='{{.data.password}}' | base64 -d
+Look around, in another terminal here:
+  export KUBECONFIG={kubeconfig}{path}
+  kubectl get oidcclients,oidcusers --all-namespaces
+  kubectl -n team-a describe oidcclient shop
+  kubectl -n team-a get secret shop-oidc -o yaml
+  kubectl -n claviger get secret ada-password -o jsonpath='{{.data.password}}' | base64 -d
 
 What to try next:
-  register an app of your own     change the name in examples/quickstart.yaml, {kubectl} apply -f examples/quickstart.yaml
-  refuse an app at once           {kubectl} -n team-a patch oidcclient shop --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'
-  end all of a person's sessions  {kubectl} -n claviger patch oidcuser ada --type=merge -p '{{\"spec\":{{\"disabled\":true}}}}'
-  what apps read                  curl {issuer}/.well-known/openid-configuration
-  claviger's log                  {log}
+  register an app of your own   change the names in examples/quickstart.yaml, kubectl apply -f examples/quickstart.yaml
+  refuse an app at once         kubectl -n team-a patch oidcclient shop --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'
+  end a person's sessions       kubectl -n claviger patch oidcuser ada --type=merge -p '{{\"spec\":{{\"disabled\":true}}}}'
+  see what apps discover        curl {issuer}/.well-known/openid-configuration
+  read claviger's log           tail -f {log}
 
 Ctrl-C ends everything and leaves nothing behind.",
         app_url = app.url(),
         username = setup.username,
         password = setup.password,
-        kubeconfig = kubeconfig.display(),
+        kubeconfig = cluster.kubeconfig().display(),
+        path = setup.kubectl.folder().map(|folder| format!(" PATH={}:$PATH", folder.display())).unwrap_or_default(),
         issuer = setup.installation.claviger.issuer(),
-        log = setup.installation.cluster.logs().join("claviger.log").display(),
+        log = cluster.logs().join("claviger.log").display(),
     );
 }

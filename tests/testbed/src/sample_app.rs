@@ -25,7 +25,7 @@ const COOKIE_NAME: &str = "sample-app-attempt";
 const STYLE: &str = "body{font:1.1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem;\
     color-scheme:light dark}a.button{display:inline-block;padding:.5rem 1rem;border-radius:.4rem;background:#2455c3;\
     color:#fff;text-decoration:none}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem;\
-    border-bottom:1px solid #8886;overflow-wrap:anywhere;vertical-align:top}";
+    border-bottom:1px solid #8886;overflow-wrap:anywhere;vertical-align:top}th{white-space:nowrap}";
 
 /// The running app. Dropping it closes its port.
 pub struct SampleApp {

@@ -178,7 +178,7 @@ async fn use_tokens(
         .step(
             "Refreshing",
             |()| {
-                "The app refreshed: new tokens for the same person, and the old refresh token is spent"
+                "The app refreshed: new tokens for the same person, and the old refresh token is refused now"
                     .to_owned()
             },
             refresh(relying_party, tokens, subject),
@@ -202,7 +202,11 @@ async fn refresh(relying_party: &RelyingParty, tokens: &Tokens, subject: &str) -
         .refresh_token
         .context("the refresh gave no new refresh token")?;
     anyhow::ensure!(second != first, "the refresh token was not rotated");
-    Ok(())
+    match relying_party.refresh(first).await? {
+        Err(refusal) if refusal.error == "invalid_grant" => Ok(()),
+        Err(refusal) => Err(refusal).context("expected invalid_grant for a spent refresh token"),
+        Ok(_) => anyhow::bail!("a spent refresh token was good for new tokens"),
+    }
 }
 
 /// The same browser at the sample app that a person will see: claviger remembers who she is and what she allowed.
