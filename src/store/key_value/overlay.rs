@@ -72,3 +72,67 @@ impl Transaction for Overlay<'_> {
         self.writes.insert(key, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The base of a test: a map.
+    struct Base(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl Read for Base {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(self.0.get(key).cloned())
+        }
+
+        fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+            let inside = |(key, _): &(&Vec<u8>, &Vec<u8>)| from <= key.as_slice() && key.as_slice() < to;
+            let entries = self.0.iter().filter(inside).take(limit);
+            Ok(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
+        }
+    }
+
+    proptest! {
+        /// What is read through any writes is what a map would hold after them, and so it is through two layers.
+        #[test]
+        fn an_overlay_reads_as_if_it_were_committed(
+            base in btree_map(0..20_u8, any::<u8>(), 0..20),
+            writes in vec((0..20_u8, any::<Option<u8>>()), 0..20),
+            split in 0..20_usize,
+            (from, to, limit) in (0..20_u8, 0..25_u8, 0..25_usize),
+        ) {
+            let base = Base(base.into_iter().map(|(key, value)| (vec![key], vec![value])).collect());
+            let mut expected = Base(base.0.clone());
+            let mut lower = Overlay::new(&base);
+            for (key, value) in writes.iter().take(split) {
+                write(&mut lower, &mut expected, *key, *value);
+            }
+            let mut upper = Overlay::new(&lower);
+            for (key, value) in writes.iter().skip(split) {
+                write(&mut upper, &mut expected, *key, *value);
+            }
+            for key in 0..20 {
+                prop_assert_eq!(upper.get(&[key]).unwrap(), expected.get(&[key]).unwrap());
+            }
+            let (from, to) = (from.min(to), from.max(to));
+            let wanted = expected.range(&[from], &[to], limit).unwrap();
+            prop_assert_eq!(upper.range(&[from], &[to], limit).unwrap(), wanted.clone());
+            let written = upper.into_writes();
+            lower.merge(written);
+            prop_assert_eq!(lower.range(&[from], &[to], limit).unwrap(), wanted);
+        }
+    }
+
+    fn write(overlay: &mut Overlay<'_>, expected: &mut Base, key: u8, value: Option<u8>) {
+        if let Some(value) = value {
+            overlay.put(vec![key], vec![value]);
+            expected.0.insert(vec![key], vec![value]);
+        } else {
+            overlay.delete(vec![key]);
+            expected.0.remove([key].as_slice());
+        }
+    }
+}
