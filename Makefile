@@ -2,6 +2,9 @@
 CARGO ?= cargo
 ARGS ?=
 TOOLS := tests/tools
+# Programs are run from here and not by `cargo run`: for one package alone cargo would build most dependencies again,
+# with other features.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-full lint fmt crds chart bench deny tools browser-tools
@@ -10,8 +13,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools ## claviger on a Kubernetes API server of its own, with a sample app to sign in to (ARGS=--once: check and end)
-	@$(CARGO) build --package claviger --package testbed
-	@$(CARGO) run --quiet --package testbed -- run $(ARGS)
+	@$(CARGO) build --workspace --bins
+	@$(TARGET)/debug/testbed run $(ARGS)
 
 test: tools browser-tools ## every test, against a real API server and a real Chromium
 	$(CARGO) test --workspace
@@ -31,7 +34,8 @@ crds: ## write crds/ and the chart's copies from the Rust types
 	UPDATE_CRDS=1 $(CARGO) test --quiet --test crds
 
 chart: tools ## lint the chart and render it with its defaults
-	$(CARGO) run --quiet --package testbed -- chart
+	@$(CARGO) build --workspace --bins
+	@$(TARGET)/debug/testbed chart
 
 bench: ## start-up time, memory and refreshes per CPU-second of the release build
 	$(CARGO) bench --workspace
