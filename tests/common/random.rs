@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use claviger::random::Random;
 
-/// SplitMix64 from a seed: no two draws are equal, and a run can be repeated.
+/// `SplitMix64` from a seed: no two draws are equal, and a run can be repeated.
 pub(crate) struct SeededRandom(AtomicU64);
 
 impl SeededRandom {

@@ -1,25 +1,31 @@
-//! Everything that is logged while a guard lives, at level trace, on the thread of the test.
+//! The log of a test.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+use tracing::Level;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 
-/// The log.
+/// Everything that this thread logs, at level trace, as JSON.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Begins to listen.
-    pub(crate) fn listen() -> (Self, DefaultGuard) {
+    pub(crate) fn capture() -> (Self, DefaultGuard) {
         let log = Self::default();
+        let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone())
+            .json()
+            .with_max_level(Level::TRACE)
+            .with_writer(move || writer.clone())
             .finish();
         (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn append(&self, bytes: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(bytes);
     }
 
     /// Everything so far.
@@ -27,33 +33,29 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// The lines of the audit log.
-    pub(crate) fn audit(&self) -> Vec<String> {
+    /// Each line.
+    pub(crate) fn lines(&self) -> Vec<Value> {
         self.text()
             .lines()
-            .filter(|line| line.contains("claviger::audit"))
-            .map(ToOwned::to_owned)
+            .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// The lines of the audit log.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let mut lines = self.lines();
+        lines.retain(|line| line["target"] == "claviger::audit");
+        lines
     }
 }
 
-impl Write for Log {
+impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A poisoned lock: another test thread failed while it wrote.
-        let mut log = self.0.lock().map_err(|_| io::ErrorKind::Other)?;
-        log.extend_from_slice(bytes);
+        self.append(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }

@@ -1,66 +1,13 @@
 //! What is written to the log while apps are answered.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, StatusCode};
 use serde_json::Value;
-use tracing::Level;
-use tracing::subscriber::DefaultGuard;
 
 use crate::app::{CODE_VERIFIER, Issue, TestApp, basic, code_form, encode, secret, token_request};
 use crate::faulty_store::Fault;
-
-/// Everything that this thread logs, at level trace, as JSON.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn capture() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_max_level(Level::TRACE)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn append(&self, bytes: &[u8]) {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        self.text()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    fn audit(&self) -> Vec<Value> {
-        let mut lines = self.lines();
-        lines.retain(|line| line["target"] == "claviger::audit");
-        lines
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.append(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::log::Log;
 
 /// No secret, code, token, verifier, header or query is written, whatever succeeds or fails, at any level.
 #[tokio::test]
