@@ -4,7 +4,9 @@
 mod admission;
 mod clients;
 mod conflicts;
+mod drift;
 mod harness;
+mod outage;
 mod removal;
 mod restart;
 mod startup;
