@@ -44,7 +44,9 @@ fn set(spec: &mut Value, field: &str, value: &Value) {
 /// Expects a refusal that names the field.
 async fn refused(world: &World, kind: &str, field: &str, spec: &Value) {
     let answer = ask(world, kind, "x", spec).await;
-    let told = answer.expect_err(&format!("{kind} {field}: {spec}"));
+    let Err(told) = answer else {
+        panic!("{kind} {field} took {spec}")
+    };
     assert!(told.contains(&format!("spec.{field}")), "{spec}: {told}");
 }
 

@@ -42,28 +42,10 @@ async fn put(world: &World, namespace: &str, name: &str, spec: &Value) -> Result
     api.create(&PostParams::default(), &object).await.map(drop)
 }
 
-/// Each bad value gets `Accepted=False` with a message that names the field, costs one write, and is then left until it
-/// changes; a resource that cannot even be read stops nobody else.
-#[tokio::test]
-async fn what_the_schema_let_in_is_refused_by_the_server() {
-    let (world, _turn) = World::alone().await;
-    let namespace = world.namespace("drift").await;
-    set_schema(world, true).await;
-    // The changed schema is in force a moment later.
-    poll::until("the schema to be lax", PATIENCE, async || {
-        Ok(put(
-            world,
-            &namespace,
-            "unreadable",
-            &json!({"redirectUris": 7, "consent": "Sometimes"}),
-        )
-        .await
-        .ok())
-    })
-    .await
-    .unwrap();
+/// Names, the field that the refusal must name, and specs.
+fn bad_specs() -> Vec<(&'static str, &'static str, Value)> {
     let good = json!(["https://a.example/cb"]);
-    let bad = [
+    vec![
         ("none-at-all", "spec.redirectUris", json!({})),
         (
             "relative",
@@ -137,7 +119,30 @@ async fn what_the_schema_let_in_is_refused_by_the_server() {
             "spec.grantTypes",
             json!({"redirectUris": good, "grantTypes": ["refresh_token"]}),
         ),
-    ];
+    ]
+}
+
+/// Each bad value gets `Accepted=False` with a message that names the field, costs one write, and is then left until it
+/// changes; a resource that cannot even be read stops nobody else.
+#[tokio::test]
+async fn what_the_schema_let_in_is_refused_by_the_server() {
+    let (world, _turn) = World::alone().await;
+    let namespace = world.namespace("drift").await;
+    set_schema(world, true).await;
+    // The changed schema is in force a moment later.
+    poll::until("the schema to be lax", PATIENCE, async || {
+        Ok(put(
+            world,
+            &namespace,
+            "unreadable",
+            &json!({"redirectUris": 7, "consent": "Sometimes"}),
+        )
+        .await
+        .ok())
+    })
+    .await
+    .unwrap();
+    let bad = bad_specs();
     for (name, _, spec) in &bad {
         put(world, &namespace, name, spec).await.unwrap();
     }

@@ -1,5 +1,10 @@
 //! The controller on a real etcd and kube-apiserver, with the roles and the admission policies of the chart and under the
 //! chart's own ServiceAccount. Each test has a namespace of its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails here is a failed test, in a function of its own or not"
+)]
 
 mod admission;
 mod clients;

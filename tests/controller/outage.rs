@@ -1,6 +1,7 @@
 //! The API server is away: at the start, and later.
 
 use claviger::controller::{Health, startup};
+use claviger::store::records::ClientRecord;
 use testbed::poll;
 
 use crate::harness::{Controller, PATIENCE, SHOP, World, client, create, memory, settings, wait_for};
@@ -51,7 +52,7 @@ async fn an_api_server_that_is_away_is_waited_for() {
             .await
             .unwrap()
             .iter()
-            .all(|record| record.is_live())
+            .all(ClientRecord::is_live)
     );
 
     world.cluster.start_api_server().await.unwrap();
@@ -69,7 +70,7 @@ async fn an_api_server_that_is_away_is_waited_for() {
             .await
             .unwrap()
             .iter()
-            .all(|record| record.is_live())
+            .all(ClientRecord::is_live)
     );
     controller.stop().await;
 }
