@@ -15,4 +15,8 @@ mod outage;
 mod removal;
 mod restart;
 mod startup;
+mod thief;
 mod users;
+
+#[path = "../common/owned_secret.rs"]
+mod owned_secret;
