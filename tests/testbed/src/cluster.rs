@@ -20,7 +20,6 @@ use crate::cluster::control_plane::{Addresses, ControlPlane};
 use crate::cluster::credentials::Credentials;
 use crate::folder::Folder;
 use crate::poll;
-use crate::process::Process;
 
 /// How long a server of the control plane may take to come up; four seconds on an idle machine.
 const START: Duration = Duration::from_mins(2);
@@ -208,11 +207,6 @@ impl Cluster {
 
     fn plane(&self) -> MutexGuard<'_, ControlPlane> {
         lock(&self.plane)
-    }
-
-    /// The processes' ids, for tests that look whether anything is left behind.
-    pub fn process_ids(&self) -> Vec<u32> {
-        self.plane().processes().map(Process::id).collect()
     }
 }
 

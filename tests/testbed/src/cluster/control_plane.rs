@@ -109,13 +109,6 @@ impl ControlPlane {
         }
         Ok(())
     }
-
-    pub(super) fn processes(&self) -> impl Iterator<Item = &Process> {
-        [&self.etcd]
-            .into_iter()
-            .chain(&self.apiserver)
-            .chain(&self.controller_manager)
-    }
 }
 
 fn etcd(binaries: &KubeBinaries, folder: &Folder, addresses: &Addresses) -> Command {
