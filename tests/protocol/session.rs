@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use axum::body::Body;
 use http::header::SET_COOKIE;
+use http::{Request, StatusCode};
 
-use crate::app::{ISSUER, TestApp};
+use crate::app::{ISSUER, TestApp, encode};
 use crate::browser::{
     Browser, Form, PASSWORD, answered, app_with_ada, assert_redirected_error, assert_sign_in_page,
+    authorize_path, location, request_with,
 };
 
 /// A session id has 256 random bits, is new at every sign-in, and the old one is dead from then on.
@@ -215,4 +217,51 @@ async fn rule_72_signing_out_twice_is_no_error() {
         );
         assert_eq!(browser.cookie("session"), None);
     }
+}
+
+/// Nothing is taken from forwarded headers, forged, unparsable or written with an underscore: not the origin that a form
+/// must come from, not whether cookies are Secure, not where a redirect leads.
+#[tokio::test]
+async fn rule_69_forwarded_headers_change_nothing() {
+    const EVIL: &str = "https://evil.example";
+    const FORGED: [(&str, &str); 10] = [
+        ("host", "evil.example"),
+        ("forwarded", "for=127.0.0.1;host=evil.example;proto=http"),
+        ("forwarded", "for=\"[::1"),
+        ("x-forwarded-for", "127.0.0.1, , nonsense"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("x_forwarded_proto", "http"),
+        ("x-forwarded-uri", "/logout"),
+        ("x-forwarded-prefix", "//evil.example"),
+        ("x-real-ip", "127.0.0.1"),
+    ];
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    let with_forged = |mut request: http::request::Builder| {
+        for (name, value) in FORGED {
+            request = request.header(name, value);
+        }
+        request.header("content-type", "application/x-www-form-urlencoded")
+    };
+    let path = authorize_path(&request_with(&[]));
+    let page = browser.send(with_forged(Request::get(path)), Body::empty()).await;
+    assert_sign_in_page(&page);
+    assert!(page.header("set-cookie").unwrap().contains("; Secure;"));
+    assert!(!page.text().contains("evil.example"));
+
+    let form = Form::of(&page);
+    let mut fields: Vec<_> = form
+        .fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    fields.retain(|(name, _)| !["username", "password"].contains(name));
+    fields.extend([("username", "ada"), ("password", PASSWORD)]);
+    let post = |origin: &'static str| with_forged(Request::post("/login")).header("origin", origin);
+    let refused = browser.send(post(EVIL), Body::from(encode(&fields))).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let signed_in = browser.send(post(ISSUER), Body::from(encode(&fields))).await;
+    assert!(location(&signed_in).starts_with("/consent?interaction="));
+    assert!(signed_in.header("set-cookie").unwrap().contains("; Secure;"));
 }
