@@ -173,6 +173,7 @@ async fn rule_72_after_a_sign_out_nothing_is_left() {
     assert!(home.text().contains("ada Example"));
     let confirm = browser.get("/logout").await;
     let response = browser.submit(&Form::of(&confirm), &[]).await;
+    assert_eq!(response.header("clear-site-data"), Some("\"cache\""));
     let cleared = response.header("set-cookie").unwrap();
     assert!(
         cleared.contains("claviger-session-") && cleared.contains("Max-Age=0"),

@@ -81,7 +81,11 @@ fn ask(provider: &Provider, visit: &Visit, handle: &OpaqueToken, form: &ConsentF
         base: provider.issuer().path(),
         client: &form.client,
         username: form.user.name.as_deref().unwrap_or(&form.user.username),
-        scopes: form.scope.iter().filter_map(in_plain_words).collect(),
+        scopes: scope::SUPPORTED
+            .into_iter()
+            .filter(|scope| form.scope.contains(scope))
+            .filter_map(in_plain_words)
+            .collect(),
         csrf_token: &csrf_token,
         handle: handle.expose(),
     };

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -65,10 +65,15 @@ pub(super) fn set_session(issuer: &Issuer, response: &mut Response, session: &Op
     set_cookie(issuer, response, TokenKind::Session, session.expose());
 }
 
-/// Signs the browser out.
+/// Signs the browser out. Chrome keeps some pages in memory for the back button although they say `no-store`: those that
+/// name the person must go too.
 pub(super) fn clear_session(issuer: &Issuer, response: &mut Response) {
+    const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
     let name = cookie_name(issuer, TokenKind::Session);
     append(response, &format!("{name}=; Max-Age=0; {}", attributes(issuer)));
+    response
+        .headers_mut()
+        .insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
 }
 
 /// Without `Max-Age`: it ends with the browser, and earlier with what it names.
