@@ -22,9 +22,10 @@ use crate::relying_party::{AuthorizationRequest, RelyingParty};
 /// More attempts than this are not remembered; the oldest is forgotten.
 const MOST_ATTEMPTS: usize = 100;
 const COOKIE_NAME: &str = "sample-app-attempt";
-const STYLE: &str = "body{font:1.1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem;\
-    color-scheme:light dark}a.button{display:inline-block;padding:.5rem 1rem;border-radius:.4rem;background:#2455c3;\
-    color:#fff;text-decoration:none}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem;\
+const STYLE: &str = ":root{color-scheme:light dark}body{background:Canvas;color:CanvasText;\
+    font:1.1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem}\
+    a.button{display:inline-block;padding:.5rem 1rem;border-radius:.4rem;background:#2455c3;color:#fff;\
+    text-decoration:none}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem;\
     border-bottom:1px solid #8886;overflow-wrap:anywhere;vertical-align:top}th{white-space:nowrap}";
 
 /// The running app. Dropping it closes its port.
@@ -188,7 +189,7 @@ fn failure(error: &anyhow::Error) -> Response {
 fn page(title: &str, body: &str) -> Html<String> {
     Html(format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-        <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>{body}</html>"
+        <title>{title}</title><style>{STYLE}</style><main><h1>{title}</h1>{body}</main></html>"
     ))
 }
 

@@ -1,0 +1,53 @@
+// What a person does on claviger's pages, by the ids that the pages promise to keep.
+
+import assert from "node:assert/strict";
+
+import { settings } from "./stage.mjs";
+
+/** The page asks for username and password. */
+export async function atSignIn(page) {
+  await page.locator("#password").waitFor();
+  assert.equal(new URL(page.url()).origin, settings.issuer);
+}
+
+/** The page asks whether the app may. */
+export async function atConsent(page) {
+  await page.locator("#allow").waitFor();
+  assert.equal(new URL(page.url()).origin, settings.issuer);
+}
+
+/** The page says that something is wrong, and gives what helps an administrator to find out. */
+export async function atError(page) {
+  await page.locator("h1#error").waitFor();
+  assert.equal(new URL(page.url()).origin, settings.issuer);
+  assert.notEqual(await page.locator("#error-description").innerText(), "");
+  assert.match(await page.locator("#request-id").innerText(), /^[\w-]{8,}$/);
+}
+
+/** Types username and password and sends them. */
+export async function typeCredentials(page, { username, password } = settings.person) {
+  await page.locator("#username").fill(username);
+  await page.locator("#password").fill(password);
+  await page.locator("#sign-in").click();
+}
+
+/** The whole way from an authorization request of the app to its answer, with everything allowed. */
+export async function signIn(page, app, parameters = {}) {
+  const attempt = app.attempt(parameters);
+  await page.goto(attempt.url);
+  await atSignIn(page);
+  await typeCredentials(page);
+  await atConsent(page);
+  await page.locator("#allow").click();
+  return app.claims(page, attempt);
+}
+
+/** The cookies that claviger has given this browser, as `{browser, session}`. */
+export async function cookies(context) {
+  const all = await context.cookies(settings.issuer);
+  // Cookies know no ports: the sample app, on the same host, has one of its own.
+  const named = (what) => all.filter((cookie) => cookie.name.includes(`claviger-${what}-`));
+  const [browser, session] = [named("browser"), named("session")];
+  assert.ok(browser.length <= 1 && session.length <= 1, "a cookie is there twice");
+  return { browser: browser[0], session: session[0] };
+}
