@@ -274,11 +274,12 @@ pub trait Store: Send + Sync + 'static {
 
     // --- sessions and interactions ---
 
-    /// Stores a new session and the interaction that it continues; the session that it replaces ends, and with it the
-    /// grants that hang on it.
+    /// Stores a new session and the interaction that it continues. The session that it replaces ends; grants that hang on
+    /// it move to the new one when the same person signed in again, and end with it otherwise.
     ///
-    /// SQL: `SELECT FROM users WHERE uid = $1 AND NOT disabled AND absent_since IS NULL FOR SHARE`; `DELETE FROM sessions WHERE
-    /// hash = $2` (interactions and grants that are not offline cascade); `INSERT INTO sessions`; `INSERT INTO interactions`.
+    /// SQL: `SELECT FROM users WHERE uid = $1 AND NOT disabled AND absent_since IS NULL FOR SHARE`; `INSERT INTO sessions`;
+    /// `UPDATE grants SET session = $3 WHERE session = $2 AND user_uid = $1`; `DELETE FROM sessions WHERE hash = $2`
+    /// (interactions and grants that are not offline cascade); `INSERT INTO interactions`.
     async fn sign_in(
         &self,
         session: SessionRecord,

@@ -80,6 +80,7 @@ for_each_back_end! {
         rule_63_a_session_ends_idle_or_old,
         a_use_is_noted_once_a_minute,
         rule_61_a_replaced_session_is_dead,
+        rule_61_another_person_ends_what_the_replaced_session_held,
         rule_72_a_session_that_ended_is_gone,
         rule_38_an_offline_grant_outlives_the_session,
         rule_38_a_grant_ends_with_an_idle_session,

@@ -66,7 +66,8 @@ pub(crate) async fn a_use_is_noted_once_a_minute(bench: &Bench) {
     assert_eq!(found().await.last_used_at, noted);
 }
 
-/// The session that a sign-in replaces is dead with its interactions and the grants that end with it.
+/// The session that a sign-in replaces is dead with its interactions. The same person's grants move to the new session and
+/// end with that one.
 pub(crate) async fn rule_61_a_replaced_session_is_dead(bench: &Bench) {
     let old = bench.signed_in().await;
     let pending = fixtures::interaction("pending", &old, CLIENT, bench.now());
@@ -89,7 +90,7 @@ pub(crate) async fn rule_61_a_replaced_session_is_dead(bench: &Bench) {
         .unwrap();
     assert_eq!(sign_in, SignIn::SignedIn);
     assert!(!bench.session_is_live().await);
-    assert!(!bench.grant_is_live().await);
+    assert!(bench.grant_is_live().await);
     for handle in ["pending", HANDLE] {
         assert!(
             bench
@@ -109,6 +110,33 @@ pub(crate) async fn rule_61_a_replaced_session_is_dead(bench: &Bench) {
             .unwrap()
             .is_some()
     );
+    bench.store.end_session(&new.hash).await.unwrap();
+    assert!(!bench.grant_is_live().await);
+}
+
+/// Somebody else's sign-in in the same browser ends the grants of whoever was signed in before.
+pub(crate) async fn rule_61_another_person_ends_what_the_replaced_session_held(bench: &Bench) {
+    let old = bench.signed_in().await;
+    let grant = fixtures::grant("grant", &old, CLIENT, bench.now());
+    let code = fixtures::authorization_code("code", &grant, CLIENT, bench.now());
+    bench
+        .store
+        .issue_authorization_code(None, grant, code, None)
+        .await
+        .unwrap();
+    assert!(bench.grant_is_live().await);
+
+    let registration = fixtures::user_registration("somebody else");
+    bench.store.register_user(registration).await.unwrap();
+    let new = fixtures::session("new cookie", "somebody else", bench.now());
+    let interaction = fixtures::interaction("new handle", &new, CLIENT, bench.now());
+    let sign_in = bench
+        .store
+        .sign_in(new, Some(old.hash), interaction)
+        .await
+        .unwrap();
+    assert_eq!(sign_in, SignIn::SignedIn);
+    assert!(!bench.grant_is_live().await);
 }
 
 /// After sign-out the session is gone, and with it the grants without `offline_access`.

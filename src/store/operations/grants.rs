@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::oidc::identifier::{GrantId, ResourceUid};
+use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::scope::ScopeSet;
 use crate::store::key_value::table::Index;
 use crate::store::key_value::tables::{
@@ -88,6 +89,24 @@ pub(in crate::store) fn revoke(
         }
         _ => Ok(()),
     }
+}
+
+/// Hangs the grants of one session on another: the same person has signed in again, which must not sign their other apps
+/// out.
+pub(in crate::store) fn move_all(
+    transaction: &mut dyn Transaction,
+    from: &TokenHash,
+    to: &TokenHash,
+) -> Result<(), StoreError> {
+    for id in GRANTS_OF_SESSION.of(transaction, from.as_bytes())? {
+        GRANTS_OF_SESSION.delete(transaction, from.as_bytes(), &id);
+        if let Some(mut grant) = by_key(transaction, &id)? {
+            grant.session = *to;
+            GRANTS_OF_SESSION.put(transaction, to.as_bytes(), &id);
+            GRANTS.put(transaction, &[&id], &grant)?;
+        }
+    }
+    Ok(())
 }
 
 /// Ends every grant that `index` holds for `owner`.

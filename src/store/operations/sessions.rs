@@ -25,10 +25,14 @@ pub(in crate::store) fn sign_in(
     if users::live(transaction, &session.user_uid)?.is_none() {
         return Ok(SignIn::UserRefused);
     }
+    let hash = session.hash;
     if let Some(replaced) = replaces {
+        let before = by_key(transaction, replaced.as_bytes())?;
+        if before.is_some_and(|before| before.user_uid == session.user_uid) {
+            grants::move_all(transaction, &replaced, &hash)?;
+        }
         end(transaction, &replaced)?;
     }
-    let hash = session.hash;
     SESSIONS_OF_USER.put(transaction, session.user_uid.as_str().as_bytes(), hash.as_bytes());
     expiry::Subject::Session(hash).look_at(transaction, ends_at(&session));
     put(transaction, session)?;
