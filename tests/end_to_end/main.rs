@@ -1,0 +1,13 @@
+//! The built program over TCP, under the chart's own ServiceAccount on a real API server: nothing in it is simulated.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "whatever does not start or answer is a failed test, in a function of its own or not"
+)]
+
+mod flow;
+mod harness;
+mod races;
+mod restart;
+mod wire;
