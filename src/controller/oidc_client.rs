@@ -90,11 +90,9 @@ impl OidcClients {
                     .await;
             }
         };
-        reach(FailPoint::BeforeRegister);
         let registered = register::register(context, resource, &valid, known.clone())
             .await
             .map_err(ReconcileError::Register)?;
-        reach(FailPoint::AfterRegister);
         let record = match registered {
             Registered::Record(record) => record,
             Registered::Refused(verdict, next) => {
@@ -106,6 +104,7 @@ impl OidcClients {
         if done.is_some() && record.done == done {
             return Ok(Outcome::next(Next::Change));
         }
+        reach(FailPoint::AfterRegister);
         self.finish(resource, &valid, &record, attempt).await
     }
 

@@ -14,6 +14,7 @@ mod harness;
 mod outage;
 mod removal;
 mod restart;
+mod scale;
 mod startup;
 mod thief;
 mod users;

@@ -5,6 +5,7 @@ use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::ControllerContext;
 use crate::controller::condition::Verdict;
+use crate::controller::fail_point::{FailPoint, reach};
 use crate::controller::reconciler::Next;
 use crate::crd::v1alpha1::condition::reason;
 use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
@@ -63,6 +64,7 @@ pub(super) async fn register(
         secret_name: valid.secret_name.clone(),
         initial_secret_versions,
     };
+    reach(FailPoint::BeforeRegister);
     let mut outcome = context.store.register_client(registration.clone()).await?;
     // Names are unique in Kubernetes: whoever held this name before is gone, only nobody was told.
     if let RegisterClient::ClientIdHeld(holder) = &outcome
