@@ -18,7 +18,7 @@ run: tools ## claviger on a Kubernetes API server of its own, with a sample app 
 
 test: tools browser-tools ## every test, against a real API server and a real Chromium
 	$(CARGO) test --workspace
-	$(CARGO) test --features fail-points --test crashes
+	$(CARGO) test --workspace --features claviger/fail-points --test crashes
 
 test-full: test lint ## the tests, and everything that lint looks at
 
