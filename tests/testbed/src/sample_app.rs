@@ -26,7 +26,7 @@ const STYLE: &str = ":root{color-scheme:light dark}body{background:Canvas;color:
     font:1.1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem}\
     a.button{display:inline-block;padding:.5rem 1rem;border-radius:.4rem;background:#2455c3;color:#fff;\
     text-decoration:none}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem;\
-    border-bottom:1px solid #8886;overflow-wrap:anywhere;vertical-align:top}th{white-space:nowrap}";
+    border-bottom:1px solid #8886;overflow-wrap:anywhere;vertical-align:top}th{overflow-wrap:normal}";
 
 /// The running app. Dropping it closes its port.
 pub struct SampleApp {
@@ -169,7 +169,9 @@ fn table(claims: &BTreeMap<String, Value>) -> String {
         let value = value
             .as_str()
             .map_or_else(|| value.to_string(), ToOwned::to_owned);
-        format!("<tr><th scope=row>{}<td>{}", escape(name), escape(&value))
+        // On a narrow screen a name may be broken, but only behind its underscores.
+        let name = escape(name).replace('_', "_<wbr>");
+        format!("<tr><th scope=row>{name}<td>{}", escape(&value))
     });
     format!(
         "<p>This is what claviger tells the app about you.</p><table id=claims>{}</table>\
