@@ -17,7 +17,7 @@ use thiserror::Error;
 use super::ControllerContext;
 use super::fail_point::{FailPoint, reach};
 use super::kube_error::describe;
-use super::reconciler::{Next, Outcome, Reconciler};
+use super::reconciler::{COLLECTION_ATTEMPTS, Next, Outcome, REFUSED_PAUSE, Reconciler};
 use crate::clock::{Timestamp, later};
 use crate::crd::v1alpha1::OidcClient;
 use crate::oidc::identifier::ResourceUid;
@@ -30,13 +30,6 @@ use validate::ValidClient;
 
 /// A namespace that is being deleted gets no creates for this long; then one try tells whether it came back.
 const TERMINATING_PAUSE: Duration = Duration::from_mins(1);
-/// Whoever waits for a claim of somebody else looks again after this, besides being woken.
-const CLAIM_PAUSE: Duration = Duration::from_secs(30);
-/// After a refusal that somebody has to do something about.
-const REFUSED_PAUSE: Duration = Duration::from_mins(1);
-/// Failures after which a Secret of somebody else is no longer thought to be waiting for garbage collection: with the
-/// queue's delays this is about eight seconds.
-const COLLECTION_ATTEMPTS: u32 = 5;
 
 /// Why a reconcile has to be tried again.
 #[derive(Debug, Error)]

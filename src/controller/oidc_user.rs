@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use super::ControllerContext;
 use super::kube_error::describe;
-use super::reconciler::{Next, Outcome, Reconciler};
+use super::reconciler::{COLLECTION_ATTEMPTS, Next, Outcome, REFUSED_PAUSE, Reconciler};
 use crate::crd::v1alpha1::OidcUser;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::password::HasherError;
@@ -32,12 +32,6 @@ use validate::{PasswordSource, ValidUser};
 
 /// The Secret of a `secretRef` is looked at this often: the account may not watch Secrets.
 const SECRET_LOOK: Duration = Duration::from_mins(1);
-/// Whoever waits for a claim of somebody else looks again after this, besides being woken.
-const CLAIM_PAUSE: Duration = Duration::from_secs(30);
-/// After a refusal that somebody has to do something about.
-const REFUSED_PAUSE: Duration = Duration::from_mins(1);
-/// Failures after which a Secret of somebody else is no longer thought to be waiting for garbage collection.
-const COLLECTION_ATTEMPTS: u32 = 5;
 
 /// Why a reconcile has to be tried again.
 #[derive(Debug, Error)]

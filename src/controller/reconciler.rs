@@ -1,4 +1,4 @@
-//! What the watch needs to know of a kind.
+//! What the watch needs to know of a kind, and when the kinds have something tried again.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -12,6 +12,14 @@ use serde::de::DeserializeOwned;
 
 use crate::oidc::identifier::ResourceUid;
 use crate::store::StoreError;
+
+/// Whoever waits for a claim of somebody else looks again after this, besides being woken.
+pub(super) const CLAIM_PAUSE: Duration = Duration::from_secs(30);
+/// After a refusal that somebody has to do something about.
+pub(super) const REFUSED_PAUSE: Duration = Duration::from_mins(1);
+/// Failures after which a Secret of somebody else is no longer thought to be waiting for garbage collection: with the
+/// queue's delays this is about eight seconds.
+pub(super) const COLLECTION_ATTEMPTS: u32 = 5;
 
 /// A kind of resource that is reconciled.
 #[async_trait]

@@ -1,16 +1,15 @@
 //! Registers a client in the store, with its first secret version where the store does not know it.
 
-use super::CLAIM_PAUSE;
 use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::ControllerContext;
 use crate::controller::condition::Verdict;
 use crate::controller::fail_point::{FailPoint, reach};
-use crate::controller::reconciler::Next;
+use crate::controller::reconciler::{CLAIM_PAUSE, Next};
 use crate::crd::v1alpha1::condition::reason;
 use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
 use crate::keyring::Keyring;
-use crate::oidc::identifier::{ClientId, ResourceUid};
+use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::records::{ClientRecord, ClientRegistration, SecretVersion};
 use crate::store::{RegisterClient, StoreError};
@@ -65,15 +64,7 @@ pub(super) async fn register(
         initial_secret_versions,
     };
     reach(FailPoint::BeforeRegister);
-    let mut outcome = context.store.register_client(registration.clone()).await?;
-    // Names are unique in Kubernetes: whoever held this name before is gone, only nobody was told.
-    if let RegisterClient::ClientIdHeld(holder) = &outcome
-        && *holder == valid.resource
-        && remove_predecessor(context, &valid.client.client_id, &valid.client.uid).await?
-    {
-        outcome = context.store.register_client(registration).await?;
-    }
-    Ok(match outcome {
+    Ok(match context.store.register_client(registration).await? {
         RegisterClient::Registered(record) => Registered::Record(record),
         RegisterClient::ClientIdHeld(holder) => Registered::Refused(
             Verdict::no(
@@ -104,20 +95,6 @@ fn is_current(record: &ClientRecord, valid: &ValidClient) -> bool {
         && record.secret_name == valid.secret_name
         && record.absent_since.is_none()
         && (valid.client.is_public() || !record.secret_versions.is_empty())
-}
-
-async fn remove_predecessor(
-    context: &ControllerContext,
-    client_id: &ClientId,
-    uid: &ResourceUid,
-) -> Result<bool, StoreError> {
-    match context.store.client(client_id).await? {
-        Some(predecessor) if predecessor.client.uid != *uid => {
-            context.store.remove_client(&predecessor.client.uid).await?;
-            Ok(true)
-        }
-        _ => Ok(false),
-    }
 }
 
 /// The versions that a client begins with: those that its status tells of, when the store was lost, or the first one.

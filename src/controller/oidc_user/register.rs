@@ -1,13 +1,12 @@
 //! Registers a user in the store.
 
-use super::CLAIM_PAUSE;
 use super::password::Password;
 use super::validate::ValidUser;
 use crate::controller::ControllerContext;
 use crate::controller::condition::Verdict;
-use crate::controller::reconciler::Next;
+use crate::controller::reconciler::{CLAIM_PAUSE, Next};
 use crate::crd::v1alpha1::condition::reason;
-use crate::store::records::{ResourceRef, UserRecord, UserRegistration};
+use crate::store::records::{UserRecord, UserRegistration};
 use crate::store::{RegisterUser, StoreError};
 
 /// What registering came to.
@@ -38,15 +37,7 @@ pub(super) async fn register(
         resource: valid.resource.clone(),
         password: password.record.clone(),
     };
-    let mut outcome = context.store.register_user(registration.clone()).await?;
-    // Names are unique in Kubernetes: whoever held this name before is gone, only nobody was told.
-    if let RegisterUser::UsernameHeld(holder) | RegisterUser::SubjectHeld(holder) = &outcome
-        && *holder == valid.resource
-        && remove_predecessor(context, valid, holder).await?
-    {
-        outcome = context.store.register_user(registration).await?;
-    }
-    Ok(match outcome {
+    Ok(match context.store.register_user(registration).await? {
         RegisterUser::Registered(record) => Registered::Record(record),
         RegisterUser::UsernameHeld(holder) => Registered::Refused(
             Verdict::no(
@@ -74,22 +65,4 @@ pub(super) async fn register(
             Next::Change,
         ),
     })
-}
-
-async fn remove_predecessor(
-    context: &ControllerContext,
-    valid: &ValidUser,
-    holder: &ResourceRef,
-) -> Result<bool, StoreError> {
-    let predecessors = context.store.users().await?;
-    let predecessor = predecessors
-        .into_iter()
-        .find(|record| record.resource == *holder && record.user.uid != valid.user.uid);
-    match predecessor {
-        Some(predecessor) => {
-            context.store.remove_user(&predecessor.user.uid).await?;
-            Ok(true)
-        }
-        None => Ok(false),
-    }
 }
