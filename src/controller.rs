@@ -26,6 +26,7 @@ pub mod keyring;
 mod kube_error;
 mod oidc_client;
 mod oidc_user;
+mod patch_status;
 mod provisioning;
 mod queue;
 mod reconciler;

@@ -1,15 +1,14 @@
 //! The status of a client: built from the record and from what was applied, never from wishes; written only where it
 //! differs.
 
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::json;
 
 use super::apply::Applied;
 use super::validate::ValidClient;
 use crate::clock::Timestamp;
-use crate::controller::MANAGER;
 use crate::controller::condition::{Conditions, Verdict, whole_seconds};
+use crate::controller::patch_status::patch_status;
 use crate::crd::v1alpha1::condition::{ACCEPTED, READY, SECRET_READY, STALLED, reason};
 use crate::crd::v1alpha1::{
     Binding, EffectiveRedirectUri, OidcClient, OidcClientStatus, SecretReference, SecretVersionStatus,
@@ -144,22 +143,7 @@ pub(super) async fn write(
     if resource.status.as_ref() == Some(status) {
         return Ok(None);
     }
-    let (Some(namespace), Some(name)) = (&resource.metadata.namespace, &resource.metadata.name) else {
-        return Ok(None);
-    };
-    let api: Api<OidcClient> = Api::namespaced(client.clone(), namespace);
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    match api
-        .patch_status(name, &params, &Patch::Merge(patch(status)))
-        .await
-    {
-        Ok(written) => Ok(Some(written)),
-        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
+    patch_status(client, resource, patch(status)).await
 }
 
 /// A merge patch that says every field, the absent ones as null: a field that is left out would stay as it was.

@@ -1,15 +1,14 @@
 //! The status of a user; written only where it differs.
 
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::json;
 
 use super::apply::Applied;
 use super::password::Password;
 use super::validate::ValidUser;
 use crate::clock::Timestamp;
-use crate::controller::MANAGER;
 use crate::controller::condition::{Conditions, Verdict};
+use crate::controller::patch_status::patch_status;
 use crate::crd::v1alpha1::condition::{ACCEPTED, PASSWORD_READY, READY, STALLED, reason};
 use crate::crd::v1alpha1::{OidcUser, OidcUserStatus, SecretReference};
 use crate::store::records::UserRecord;
@@ -103,22 +102,7 @@ pub(super) async fn write(
     if resource.status.as_ref() == Some(status) {
         return Ok(None);
     }
-    let (Some(namespace), Some(name)) = (&resource.metadata.namespace, &resource.metadata.name) else {
-        return Ok(None);
-    };
-    let api: Api<OidcUser> = Api::namespaced(client.clone(), namespace);
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    match api
-        .patch_status(name, &params, &Patch::Merge(patch(status)))
-        .await
-    {
-        Ok(written) => Ok(Some(written)),
-        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
+    patch_status(client, resource, patch(status)).await
 }
 
 /// A merge patch that says every field, the absent ones as null: a field that is left out would stay as it was.
