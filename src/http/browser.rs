@@ -17,6 +17,7 @@ use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
 
+use crate::oidc::discovery::{AUTHORIZATION_PATH, END_SESSION_PATH};
 use crate::provider::Provider;
 use crate::provider::interaction::{BrowserError, Step};
 use page::redirect;
@@ -28,10 +29,10 @@ pub use error_page::server_error;
 pub fn routes() -> Router<Provider> {
     Router::new()
         .route("/", get(home::get))
-        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route(AUTHORIZATION_PATH, get(authorize::get).post(authorize::post))
         .route("/login", get(sign_in::get).post(sign_in::post))
         .route("/consent", get(consent::get).post(consent::post))
-        .route("/logout", get(sign_out::get).post(sign_out::post))
+        .route(END_SESSION_PATH, get(sign_out::get).post(sign_out::post))
 }
 
 /// A step of an interaction as a response.

@@ -18,6 +18,8 @@ pub const TOKEN_PATH: &str = "/api/token/v2";
 pub const USERINFO_PATH: &str = "/api/userinfo";
 /// The JWK Set, below the issuer.
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
+/// Where people sign out, below the issuer.
+pub const END_SESSION_PATH: &str = "/logout";
 /// OpenID Connect Discovery section 4.
 pub const CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
 /// RFC 8414 section 3.

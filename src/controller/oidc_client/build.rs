@@ -18,8 +18,6 @@ use crate::store::records::{ClientRecord, Digest, ResourceRef};
 /// The type of every Secret for an app (Service Binding specification 1.1.0, "Reconciler Implementation"). A Secret's type
 /// cannot be changed later.
 const SECRET_TYPE: &str = "servicebinding.io/oidc";
-/// Where people sign out, below the issuer.
-const END_SESSION_PATH: &str = "/logout";
 
 /// The Secret; without `client_secret` for a public client.
 pub(super) fn secret(
@@ -77,7 +75,7 @@ fn data(
         ("OIDC_TOKEN_ENDPOINT", discovery::TOKEN_PATH),
         ("OIDC_USERINFO_ENDPOINT", discovery::USERINFO_PATH),
         ("OIDC_JWKS_URI", discovery::JWKS_PATH),
-        ("OIDC_END_SESSION_ENDPOINT", END_SESSION_PATH),
+        ("OIDC_END_SESSION_ENDPOINT", discovery::END_SESSION_PATH),
     ] {
         put(key, &issuer.endpoint(path));
     }
@@ -114,12 +112,20 @@ pub(super) fn digest(
     record: &ClientRecord,
     settings: &ControllerSettings,
 ) -> Option<Digest> {
+    // Destructured without `..`, so that a new field does not compile until it is part of the digest.
+    let ValidClient {
+        resource,
+        generation,
+        client,
+        secret_name,
+        scopes,
+    } = valid;
     digest::of(&Decisive {
-        client: &valid.client,
-        resource: &valid.resource,
-        generation: valid.generation,
-        secret_name: &valid.secret_name,
-        scopes: &valid.scopes,
+        client,
+        resource,
+        generation: *generation,
+        secret_name,
+        scopes,
         issuer: settings.issuer.as_str(),
         ca_certificate: settings.ca_certificate.as_deref(),
         secret_versions: record

@@ -73,7 +73,7 @@ pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> 
     }
     let secret_name = secret
         .as_ref()
-        .and_then(|secret| secret.name.clone())
+        .and_then(|crd::SecretSettings { name }| name.clone())
         .unwrap_or_else(|| format!("{}-oidc", key.name));
     not_reserved(&key, &secret_name, settings)?;
     let scopes = scopes_of(scopes)?;

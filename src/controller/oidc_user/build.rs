@@ -63,10 +63,17 @@ struct Decisive<'a> {
 /// The digest of what is done when Secret and status of this are written. The hash is no part of it: a password that is
 /// hashed again at sign-in changes nothing here.
 pub(super) fn digest(valid: &ValidUser, record: &UserRecord, password: &Password) -> Option<Digest> {
+    // Destructured without `..`, so that a new field does not compile until it is part of the digest.
+    let ValidUser {
+        resource,
+        generation,
+        user,
+        password: _, // What was made of it decides.
+    } = valid;
     digest::of(&Decisive {
-        user: &valid.user,
-        resource: &valid.resource,
-        generation: valid.generation,
+        user,
+        resource,
+        generation: *generation,
         password_source: record.password.as_ref().map(|password| password.source.as_str()),
         password_ready: (
             password.verdict.holds,

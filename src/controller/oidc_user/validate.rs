@@ -4,7 +4,7 @@ use crate::controller::condition::Verdict;
 use crate::controller::queue::{key_of, uid_of};
 use crate::controller::text::shown;
 use crate::crd::v1alpha1::condition::reason;
-use crate::crd::v1alpha1::{MAX_NAME_LENGTH, OidcUser, OidcUserSpec, PasswordSettings};
+use crate::crd::v1alpha1::{MAX_NAME_LENGTH, OidcUser, OidcUserSpec, PasswordSettings, SecretKeySelector};
 use crate::oidc::end_user::EndUser;
 use crate::oidc::identifier::Subject;
 use crate::store::records::{ResourceRef, UserRecord};
@@ -132,9 +132,9 @@ fn password_of(given: Option<&PasswordSettings>) -> Result<PasswordSource, Verdi
         return Ok(PasswordSource::None);
     };
     match (secret_ref, generate.unwrap_or_default()) {
-        (Some(secret), false) => Ok(PasswordSource::Secret {
-            name: secret.name.clone(),
-            key: secret.key.clone(),
+        (Some(SecretKeySelector { name, key }), false) => Ok(PasswordSource::Secret {
+            name: name.clone(),
+            key: key.clone(),
         }),
         (None, true) => Ok(PasswordSource::Generated),
         _ => Err(invalid(

@@ -8,6 +8,7 @@ use super::page::redirect;
 use super::visit::Visit;
 use super::{answer, error_page};
 use crate::http::form::{Form, FormRejection};
+use crate::oidc::discovery::AUTHORIZATION_PATH;
 use crate::oidc::parameters::Parameters;
 use crate::provider::Provider;
 
@@ -60,7 +61,10 @@ pub(super) async fn post(
     match provider.seal_posted_request(&parameters) {
         Ok(sealed) => {
             let path = provider.issuer().path();
-            redirect(provider.issuer(), &format!("{path}/authorize?{POSTED}={sealed}"))
+            redirect(
+                provider.issuer(),
+                &format!("{path}{AUTHORIZATION_PATH}?{POSTED}={sealed}"),
+            )
         }
         Err(error) => error_page::of(&provider, &visit, &error),
     }

@@ -9,6 +9,7 @@ use super::error_page;
 use super::page::{FormAction, page, redirect};
 use super::posted::Posted;
 use super::visit::{Visit, clear_session};
+use crate::oidc::discovery::END_SESSION_PATH;
 use crate::provider::Provider;
 
 #[derive(Template)]
@@ -57,7 +58,7 @@ pub(super) async fn post(State(provider): State<Provider>, posted: Posted) -> Re
     match provider.sign_out(&visit.browser).await {
         Ok(()) => {
             let issuer = provider.issuer();
-            let mut response = redirect(issuer, &format!("{}/logout", issuer.path()));
+            let mut response = redirect(issuer, &format!("{}{END_SESSION_PATH}", issuer.path()));
             clear_session(issuer, &mut response);
             response
         }
