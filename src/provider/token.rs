@@ -88,18 +88,17 @@ impl Provider {
     }
 
     async fn authorize_and_mint(&self, client: &Client, form: &Parameters) -> Result<TokenResponse, Failure> {
-        let grant_type = requested_grant_type(client, form)?;
-        let authorization = match grant_type {
-            GrantType::AuthorizationCode => authorization_code::authorize(self, client, form).await?,
-            GrantType::RefreshToken => refresh_token::authorize(self, client, form).await?,
+        let (event, authorization) = match requested_grant_type(client, form)? {
+            GrantType::AuthorizationCode => (
+                "code_redeemed",
+                authorization_code::authorize(self, client, form).await?,
+            ),
+            GrantType::RefreshToken => ("refreshed", refresh_token::authorize(self, client, form).await?),
         };
         let authorization = self.apply_policy(client, authorization).await?;
         let response = self.mint(client, &authorization)?;
         audit::record(&audit::Event {
-            name: match grant_type {
-                GrantType::AuthorizationCode => "code_redeemed",
-                GrantType::RefreshToken => "refreshed",
-            },
+            name: event,
             client_id: Some(&client.client_id),
             subject: Some(&authorization.user.user.subject),
             grant: Some(&authorization.grant.id),
