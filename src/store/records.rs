@@ -1,4 +1,5 @@
-//! What a store keeps. Back ends write these as versioned JSON documents beside a few key columns.
+//! What a store keeps. Back ends write these as versioned JSON documents beside a few key columns, and read what earlier
+//! versions wrote: a field that comes later is an `Option` or has `#[serde(default)]`.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -252,3 +253,6 @@ pub struct RefreshTokenRecord {
     /// When it was rotated away.
     pub spent_at: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,6 +190,24 @@ mod tests {
         }
     }
 
+    /// The bytes are a contract with the stores that people have.
+    #[test]
+    fn a_session_of_the_first_version_is_still_read() {
+        let mut bytes = vec![1];
+        for _ in 0..3 {
+            bytes.extend([0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 7]);
+        }
+        bytes.extend([0, 0, 0, 0, 0, 0, 0, 9, 2, 1, 1]);
+        bytes.extend(b"uid");
+        let at = Timestamp::new(5, 7).unwrap();
+        let expected = SessionRecord {
+            expires_at: at,
+            ..session(at, 9, "uid", 2)
+        };
+        assert_eq!(CompactSession::decode(&HASH, &bytes).unwrap().0, expected);
+        assert_eq!(CompactSession(expected).encode().unwrap(), bytes);
+    }
+
     /// A session with a uid of Kubernetes takes less than a hundred bytes, so that a million of them stay in memory.
     #[test]
     fn a_session_is_small() {
