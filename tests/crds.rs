@@ -8,7 +8,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use claviger::oidc::client::ClientAuthenticationMethod;
+use claviger::oidc::grant_type::GrantType;
+use claviger::oidc::scope;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaPropsOrArray,
+};
 
 fn committed(crd: &CustomResourceDefinition) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -80,12 +85,33 @@ fn printed_crds_are_the_generated_ones() {
     assert_eq!(printed, generated());
 }
 
+/// What a client can register is what discovery advertises, in the same order: the resource has enums of its own, and the
+/// lists of all values are written by hand.
+#[test]
+fn a_client_can_register_what_discovery_advertises() {
+    let crd = claviger::crd::oidc_clients();
+    let schema = crd.spec.versions[0].schema.clone().unwrap();
+    let root = schema.open_api_v3_schema.unwrap().properties.unwrap();
+    let spec = root["spec"].properties.clone().unwrap();
+    let registrable = |field: &str| -> Vec<String> {
+        let Some(JSONSchemaPropsOrArray::Schema(items)) = &spec[field].items else {
+            panic!("{field} is no list")
+        };
+        let values = items.enum_.iter().flatten();
+        values.map(|value| value.0.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(registrable("grantTypes"), GrantType::ALL.map(GrantType::as_str));
+    assert_eq!(
+        registrable("tokenEndpointAuthMethods"),
+        ClientAuthenticationMethod::ALL.map(ClientAuthenticationMethod::as_str)
+    );
+    assert_eq!(registrable("scopes"), scope::SUPPORTED);
+}
+
 /// An unbounded list or string would exceed the API server's cost limit for CEL, and makes objects of any size.
 #[test]
 fn every_list_and_string_of_a_spec_is_bounded() {
-    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-        JSONSchemaProps, JSONSchemaPropsOrArray,
-    };
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 
     fn check(schema: &JSONSchemaProps, path: &str) {
         match schema.type_.as_deref() {

@@ -102,7 +102,20 @@ fn in_plain_words(scope: &str) -> Option<&'static str> {
         scope::EMAIL => Some("See your e-mail address"),
         scope::GROUPS => Some("See which groups you belong to"),
         scope::OFFLINE_ACCESS => Some("Keep this access while you are away, even after you sign out here"),
-        // A scope that nobody explains is not asked for: clients cannot register one.
+        // None that a client can register, see the test.
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a client may register and get is never left out of what the person is told.
+    #[test]
+    fn rule_40_every_scope_is_explained() {
+        for scope in scope::SUPPORTED {
+            assert!(in_plain_words(scope).is_some(), "nobody explains {scope}");
+        }
     }
 }
