@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::MANAGER;
 use super::kube_error::{describe, is_unreachable};
+use super::secret;
 use crate::keyring::{KeyringStorage, KeyringStorageError};
 
 /// The type of the Secret, by which the admission policy knows it.
@@ -89,10 +90,7 @@ impl KeyringStorage for SecretKeyring {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),
                 namespace: Some(self.namespace.clone()),
-                labels: Some(BTreeMap::from([(
-                    "app.kubernetes.io/managed-by".to_owned(),
-                    MANAGER.to_owned(),
-                )])),
+                labels: Some(secret::labels()),
                 ..ObjectMeta::default()
             },
             type_: Some(SECRET_TYPE.to_owned()),

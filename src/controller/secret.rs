@@ -1,15 +1,28 @@
-//! Writes a Secret without ever reading one: `POST`, and on 409 `PUT`.
+//! What is common to all Secrets that claviger writes, and how one is written without ever reading one: `POST`, and on 409
+//! `PUT`.
 //!
 //! Whether a Secret that exists is ours is decided by the admission policy, which sees the old object; claviger sees
 //! nothing of it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::PostParams;
 use kube::core::Status;
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
 
 use super::MANAGER;
+use crate::oidc::identifier::ResourceUid;
+use crate::store::records::ResourceRef;
 
+/// The type of every Secret for an app (Service Binding specification 1.1.0, "Reconciler Implementation"). A Secret's type
+/// cannot be changed later.
+pub(super) const APP_SECRET_TYPE: &str = "servicebinding.io/oidc";
+/// The label by which the policy knows what claviger wrote.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// How the name of a Secret with a generated password ends; reserved in claviger's own namespace.
+pub(super) const PASSWORD_SUFFIX: &str = "-password";
 /// The name of the chart's policy begins like this, whatever the release is called.
 const POLICY_NAME: &str = "claviger-secrets";
 
@@ -32,6 +45,34 @@ pub(super) enum SecretWrite {
     Forbidden(String),
     /// The API server does not take it; its words.
     Refused(String),
+}
+
+/// The labels that every Secret of claviger's has.
+pub(super) fn labels() -> BTreeMap<String, String> {
+    BTreeMap::from([(MANAGED_BY.to_owned(), MANAGER.to_owned())])
+}
+
+/// The metadata of a Secret that goes with its owner.
+pub(super) fn owned_by<K: Resource<DynamicType = ()>>(
+    owner: &ResourceRef,
+    uid: &ResourceUid,
+    name: String,
+) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(owner.namespace.clone()),
+        labels: Some(labels()),
+        // Never `blockOwnerDeletion`: deletion waits for nobody, and setting it would need rights on finalizers.
+        owner_references: Some(vec![OwnerReference {
+            api_version: K::api_version(&()).into_owned(),
+            kind: K::kind(&()).into_owned(),
+            name: owner.name.clone(),
+            uid: uid.as_str().to_owned(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        }]),
+        ..ObjectMeta::default()
+    }
 }
 
 /// Writes `secret`, which carries name, namespace and type.

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::kube_error::{describe, is_unreachable};
-use super::secret::is_denied_by_policy;
+use super::secret::{APP_SECRET_TYPE, is_denied_by_policy};
 use super::{ControllerSettings, Health, MANAGER};
 use crate::crd::v1alpha1::{OidcClient, OidcUser};
 use crate::oidc::identifier::ResourceUid;
@@ -187,7 +187,7 @@ async fn check_policy(
             name: Some("claviger-policy-probe".to_owned()),
             ..ObjectMeta::default()
         },
-        type_: Some("servicebinding.io/oidc".to_owned()),
+        type_: Some(APP_SECRET_TYPE.to_owned()),
         ..Secret::default()
     };
     let until = Instant::now() + GRACE;

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde::Serialize;
 
 use super::validate::ValidClient;
 use crate::clock::Timestamp;
-use crate::controller::{ControllerSettings, MANAGER, digest};
-use crate::crd::v1alpha1::GROUP;
+use crate::controller::{ControllerSettings, digest, secret};
+use crate::crd::v1alpha1::OidcClient;
 use crate::oidc::client::Client;
 use crate::oidc::discovery;
 use crate::store::records::{ClientRecord, Digest, ResourceRef};
 
-/// The type of every Secret for an app (Service Binding specification 1.1.0, "Reconciler Implementation"). A Secret's type
-/// cannot be changed later.
-const SECRET_TYPE: &str = "servicebinding.io/oidc";
+/// The label that names the client.
+const CLIENT_LABEL: &str = "claviger.dev/client";
 
 /// The Secret; without `client_secret` for a public client.
 pub(super) fn secret(
@@ -25,26 +23,15 @@ pub(super) fn secret(
     client_secret: Option<&str>,
     settings: &ControllerSettings,
 ) -> Secret {
+    let mut metadata =
+        secret::owned_by::<OidcClient>(&valid.resource, &valid.client.uid, valid.secret_name.clone());
+    metadata
+        .labels
+        .get_or_insert_default()
+        .insert(CLIENT_LABEL.to_owned(), valid.resource.name.clone());
     Secret {
-        metadata: ObjectMeta {
-            name: Some(valid.secret_name.clone()),
-            namespace: Some(valid.resource.namespace.clone()),
-            labels: Some(BTreeMap::from([
-                ("app.kubernetes.io/managed-by".to_owned(), MANAGER.to_owned()),
-                ("claviger.dev/client".to_owned(), valid.resource.name.clone()),
-            ])),
-            // Never `blockOwnerDeletion`: deletion waits for nobody, and setting it would need rights on finalizers.
-            owner_references: Some(vec![OwnerReference {
-                api_version: format!("{GROUP}/v1alpha1"),
-                kind: "OidcClient".to_owned(),
-                name: valid.resource.name.clone(),
-                uid: valid.client.uid.as_str().to_owned(),
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]),
-            ..ObjectMeta::default()
-        },
-        type_: Some(SECRET_TYPE.to_owned()),
+        metadata,
+        type_: Some(secret::APP_SECRET_TYPE.to_owned()),
         data: Some(data(valid, client_secret, settings)),
         ..Secret::default()
     }

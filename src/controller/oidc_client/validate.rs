@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::controller::ControllerSettings;
 use crate::controller::condition::Verdict;
 use crate::controller::queue::{key_of, uid_of};
+use crate::controller::secret::PASSWORD_SUFFIX;
 use crate::crd::v1alpha1::condition::reason;
 use crate::crd::v1alpha1::{
     self as crd, DurationText, GrantType as CrdGrantType, MAX_NAME_LENGTH, OidcClient, OidcClientSpec, Scope,
@@ -21,8 +22,6 @@ use crate::oidc::redirect_uri::RedirectUri;
 use crate::oidc::scope::{self, ScopeSet};
 use crate::store::records::ResourceRef;
 
-/// What a Secret of a generated password is called at the end; reserved in claviger's own namespace.
-const PASSWORD_SECRET_SUFFIX: &str = "-password";
 /// Longer than any sensible lifetime, and short enough for every sum with a time.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 3_650);
 
@@ -239,7 +238,7 @@ fn shown(field: &str, text: Option<&str>, longest: usize) -> Result<Option<Strin
 
 fn not_reserved(key: &ResourceRef, secret_name: &str, settings: &ControllerSettings) -> Result<(), Verdict> {
     let reserved = key.namespace == settings.namespace
-        && (secret_name == settings.keyring_secret_name || secret_name.ends_with(PASSWORD_SECRET_SUFFIX));
+        && (secret_name == settings.keyring_secret_name || secret_name.ends_with(PASSWORD_SUFFIX));
     if reserved {
         return Err(Verdict::no(
             reason::SECRET_NAME_CONFLICT,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde::Serialize;
 
 use super::password::Password;
 use super::validate::ValidUser;
-use crate::controller::{MANAGER, digest};
-use crate::crd::v1alpha1::GROUP;
+use crate::controller::digest;
+use crate::controller::secret::{self, PASSWORD_SUFFIX};
+use crate::crd::v1alpha1::OidcUser;
 use crate::oidc::end_user::EndUser;
 use crate::store::records::{Digest, ResourceRef, UserRecord};
 
@@ -18,30 +18,14 @@ const SECRET_TYPE: &str = "kubernetes.io/basic-auth";
 
 /// The name of the Secret with a generated password.
 pub(super) fn secret_name(valid: &ValidUser) -> String {
-    format!("{}-password", valid.resource.name)
+    format!("{}{PASSWORD_SUFFIX}", valid.resource.name)
 }
 
 /// The Secret with a generated password.
 pub(super) fn secret(valid: &ValidUser, password: &str) -> Secret {
     let entry = |key: &str, value: &str| (key.to_owned(), ByteString(value.as_bytes().to_vec()));
     Secret {
-        metadata: ObjectMeta {
-            name: Some(secret_name(valid)),
-            namespace: Some(valid.resource.namespace.clone()),
-            labels: Some(BTreeMap::from([(
-                "app.kubernetes.io/managed-by".to_owned(),
-                MANAGER.to_owned(),
-            )])),
-            owner_references: Some(vec![OwnerReference {
-                api_version: format!("{GROUP}/v1alpha1"),
-                kind: "OidcUser".to_owned(),
-                name: valid.resource.name.clone(),
-                uid: valid.user.uid.as_str().to_owned(),
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]),
-            ..ObjectMeta::default()
-        },
+        metadata: secret::owned_by::<OidcUser>(&valid.resource, &valid.user.uid, secret_name(valid)),
         type_: Some(SECRET_TYPE.to_owned()),
         data: Some(BTreeMap::from([
             entry("username", &valid.user.username),
