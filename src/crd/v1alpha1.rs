@@ -15,8 +15,5 @@ pub use oidc_client::{
 };
 pub use oidc_user::{OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, SecretKeySelector};
 
-/// The API group.
-pub const GROUP: &str = "claviger.dev";
-
 /// The longest `metadata.name` of either kind: it becomes the value of a label.
 pub const MAX_NAME_LENGTH: usize = 63;
