@@ -109,6 +109,7 @@ fn form_decode(encoded: &str) -> Option<Zeroizing<String>> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unwrap_in_result, reason = "the forms of these tests can be read")]
     fn parse(authorization: Option<&str>, form: &str) -> Result<ClientCredentials, CredentialsError> {
         let form = Parameters::parse(form.as_bytes()).unwrap();
         ClientCredentials::parse(authorization.map(str::as_bytes), &form)
