@@ -30,6 +30,9 @@ impl Verdict {
     }
 }
 
+/// The longest message, in characters: some of them repeat what stands in a spec, and a status is a place for a sentence.
+const LONGEST_MESSAGE: usize = 1024;
+
 /// Collects the conditions of one status.
 pub(super) struct Conditions<'a> {
     previous: &'a [Condition],
@@ -62,7 +65,7 @@ impl<'a> Conditions<'a> {
             type_: type_.to_owned(),
             status: status.to_owned(),
             reason: verdict.reason.to_owned(),
-            message: verdict.message.clone(),
+            message: shortened(&verdict.message),
             observed_generation: self.generation,
             last_transition_time: since,
         });
@@ -70,6 +73,13 @@ impl<'a> Conditions<'a> {
 
     pub(super) fn finish(self) -> Vec<Condition> {
         self.collected
+    }
+}
+
+fn shortened(message: &str) -> String {
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        None => message.to_owned(),
+        Some((end, _)) => format!("{}…", &message[..end]),
     }
 }
 
@@ -101,5 +111,22 @@ mod tests {
         let mut third = Conditions::new(&second, Some(2), at(30));
         third.add("Ready", &Verdict::yes("C", "c"));
         assert_eq!(third.finish()[0].last_transition_time, Time(at(30)));
+    }
+
+    #[test]
+    fn a_message_is_a_sentence_and_not_what_somebody_put_into_a_spec() {
+        let mut conditions = Conditions::new(&[], Some(1), Timestamp::from_second(10).unwrap());
+        for length in [1, LONGEST_MESSAGE, LONGEST_MESSAGE + 1, 1_000_000] {
+            conditions.add("Ready", &Verdict::no("A", "\u{e4}".repeat(length)));
+        }
+        let lengths: Vec<usize> = conditions
+            .finish()
+            .iter()
+            .map(|condition| condition.message.chars().count())
+            .collect();
+        assert_eq!(
+            lengths,
+            [1, LONGEST_MESSAGE, LONGEST_MESSAGE + 1, LONGEST_MESSAGE + 1]
+        );
     }
 }

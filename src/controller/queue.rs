@@ -14,8 +14,10 @@ use super::reconciler::Next;
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::ResourceRef;
 
-const FIRST_DELAY: Duration = Duration::from_millis(250);
-const LONGEST_DELAY: Duration = Duration::from_secs(30);
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+const GROWTH: u32 = 3;
+/// With these three, whatever fails again and again is tried at most five times in any minute.
+const LONGEST_DELAY: Duration = Duration::from_secs(45);
 
 /// One piece of work.
 #[derive(Debug)]
@@ -251,7 +253,7 @@ fn decisive(resource: &impl Resource) -> (&Option<String>, Option<i64>) {
 
 fn backoff(attempt: u32) -> Duration {
     FIRST_DELAY
-        .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1).min(16)))
+        .saturating_mul(GROWTH.saturating_pow(attempt.saturating_sub(1).min(16)))
         .min(LONGEST_DELAY)
 }
 

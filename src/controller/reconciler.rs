@@ -18,8 +18,8 @@ pub(super) const CLAIM_PAUSE: Duration = Duration::from_secs(30);
 /// After a refusal that somebody has to do something about.
 pub(super) const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 /// Failures after which a Secret of somebody else is no longer thought to be waiting for garbage collection: with the
-/// queue's delays this is about eight seconds.
-pub(super) const COLLECTION_ATTEMPTS: u32 = 5;
+/// queue's delays this is about seven seconds.
+pub(super) const COLLECTION_ATTEMPTS: u32 = 3;
 
 /// A kind of resource that is reconciled.
 #[async_trait]

@@ -107,7 +107,7 @@ fn failures_wait_longer_each_time_and_a_change_does_not_wait() {
         queue.take_due(due);
     }
     assert_eq!(delays[0], FIRST_DELAY);
-    assert_eq!(delays[1], FIRST_DELAY * 2);
+    assert_eq!(delays[1], FIRST_DELAY * GROWTH);
     assert_eq!(delays[11], LONGEST_DELAY);
 
     let job = queue.next().unwrap();
@@ -115,6 +115,25 @@ fn failures_wait_longer_each_time_and_a_change_does_not_wait() {
     queue.apply(resource("a", 2, "2"));
     assert_eq!(queue.next().unwrap().attempt, 0);
     assert_eq!(queue.next_due(), None);
+}
+
+/// A resource that cannot be reconciled takes nobody's time: at most five tries in any minute.
+#[test]
+fn what_always_fails_is_tried_five_times_a_minute_at_most() {
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    let mut now = Instant::now();
+    let mut tries = Vec::new();
+    for _ in 0..20 {
+        let job = queue.next().unwrap();
+        tries.push(now);
+        queue.finish(&job.key, Vec::new(), &Next::Failed(String::new()), now);
+        now = queue.next_due().unwrap();
+        queue.take_due(now);
+    }
+    for six in tries.windows(6) {
+        assert!(six[5] - six[0] >= Duration::from_mins(1), "{:?}", six[5] - six[0]);
+    }
 }
 
 #[test]
