@@ -10,9 +10,12 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::claviger::{Address, Claviger, ClavigerOptions};
+use crate::cluster::audit::AuditEvent;
 use crate::cluster::{self, Cluster, ClusterOptions};
 use crate::folder::Folder;
 use crate::helm::{Helm, Release};
+use crate::relying_party::{Registration, RelyingParty};
+use crate::resources::Resources;
 
 /// What differs between installations.
 #[derive(Clone, Debug)]
@@ -112,6 +115,49 @@ impl Installation {
             "system:serviceaccount:{}:{}",
             self.release.namespace, self.service_account
         )
+    }
+
+    /// What claviger has asked of the API server so far, oldest first.
+    pub fn requests(&self) -> Result<Vec<AuditEvent>> {
+        let user = self.user();
+        let mut events = self.cluster.audit_events()?;
+        events.retain(|event| event.user == user);
+        Ok(events)
+    }
+
+    /// The cluster as its administrator sees it.
+    pub fn resources(&self) -> Result<Resources> {
+        Ok(Resources::new(self.cluster.client()?))
+    }
+
+    /// An app, configured by the Secret of its `OidcClient` and nothing else.
+    pub async fn app(&self, namespace: &str, name: &str) -> Result<RelyingParty> {
+        let secret = self
+            .resources()?
+            .secret(namespace, &format!("{name}-oidc"))
+            .await?;
+        let value = |key: &str| {
+            let value = secret.get(key).cloned();
+            value.with_context(|| format!("the Secret of {namespace}/{name} has no key {key}"))
+        };
+        RelyingParty::discover(Registration {
+            issuer: value("OIDC_ISSUER")?,
+            client_id: value("OIDC_CLIENT_ID")?,
+            client_secret: secret.get("OIDC_CLIENT_SECRET").cloned(),
+            redirect_uri: value("OIDC_REDIRECT_URI")?,
+        })
+        .await
+    }
+
+    /// The password that was generated for an `OidcUser`.
+    pub async fn password(&self, user: &str) -> Result<String> {
+        let mut secret = self
+            .resources()?
+            .secret(&self.release.namespace, &format!("{user}-password"))
+            .await?;
+        secret
+            .remove("password")
+            .with_context(|| format!("the Secret of the password of {user} has no key `password`"))
     }
 }
 

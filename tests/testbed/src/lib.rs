@@ -17,11 +17,14 @@ pub mod process;
 pub mod random;
 pub mod raw;
 pub mod relying_party;
+pub mod resources;
 pub mod sample_app;
 pub mod tools;
+pub mod visit;
 
 pub use browser::Browser;
 pub use claviger::{Claviger, ClavigerOptions};
 pub use cluster::{Cluster, ClusterOptions};
 pub use installation::{Installation, InstallationOptions};
 pub use relying_party::RelyingParty;
+pub use resources::{Kind, Resources};
