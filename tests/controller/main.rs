@@ -14,7 +14,6 @@ mod harness;
 mod outage;
 mod removal;
 mod restart;
-mod scale;
 mod startup;
 mod thief;
 mod users;

@@ -6,8 +6,10 @@
     reason = "whatever does not start or answer is a failed test, in a function of its own or not"
 )]
 
+mod clients;
 mod flow;
 mod harness;
+mod outage;
 mod races;
 mod restart;
 mod wire;
