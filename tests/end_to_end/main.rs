@@ -6,6 +6,7 @@
     reason = "whatever does not start or answer is a failed test, in a function of its own or not"
 )]
 
+mod bad_objects;
 mod clients;
 mod flow;
 mod harness;
