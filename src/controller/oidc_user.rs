@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::ControllerContext;
+use super::fail_point::{FailPoint, reach};
 use super::kube_error::describe;
 use super::reconciler::{COLLECTION_ATTEMPTS, Next, Outcome, REFUSED_PAUSE, Reconciler};
 use crate::crd::v1alpha1::OidcUser;
@@ -149,9 +150,11 @@ impl OidcUsers {
         if done.is_some() && record.done == done {
             return Ok(Outcome::next(next));
         }
+        reach(FailPoint::AfterRegister);
         let applied = apply::apply(context, &valid, &password)
             .await
             .map_err(|error| ReconcileError::Apply(describe(&error)))?;
+        reach(FailPoint::AfterSecret);
         let mut complete = true;
         match &applied {
             Applied::Nothing | Applied::Secret(_) => {}
@@ -165,6 +168,7 @@ impl OidcUsers {
         let outcome = self
             .write_status(resource, Some(&record), &verdicts, next)
             .await?;
+        reach(FailPoint::AfterStatus);
         if complete && let Some(done) = done {
             context
                 .store

@@ -1,125 +1,257 @@
-//! claviger killed in the middle of a reconcile, as by `kill -9`: the real binary, built with the feature `fail-points`
-//! (`cargo test --features fail-points --test crashes`).
-#![expect(
-    clippy::unwrap_used,
-    reason = "what fails here is a failed test, in a function of its own or not"
-)]
+//! Killed at each point of a reconcile, claviger goes on at the next start as if nothing had happened: one Secret whose
+//! value authenticates, a status that says so, and a store that agrees with both.
+//!
+//! Needs the feature `fail-points`, by which the program ends itself as `kill -9` would.
 
+use std::os::unix::process::ExitStatusExt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+use claviger::clock::SystemClock;
+use claviger::oidc::identifier::{ClientId, ResourceUid};
+use claviger::oidc::opaque_token::TokenHash;
+use claviger::store::Store;
+use claviger::store::records::{ClientRecord, UserRecord};
+use claviger::store::sled::{SledSettings, SledStore};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{DynamicObject, ListParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::api::{DynamicObject, ListParams};
 use serde_json::{Value, json};
-use testbed::{Installation, InstallationOptions, poll};
+use testbed::relying_party::RelyingParty;
+use testbed::{Installation, InstallationOptions, Kind, cluster, poll, resources, visit};
+use tokio::sync::{Mutex, MutexGuard};
 
-const PATIENCE: Duration = Duration::from_mins(1);
-const FAIL_POINT: &str = "CLAVIGER_FAIL_POINT";
+const PATIENCE: Duration = Duration::from_mins(2);
+const HOME: &str = "claviger";
+const REDIRECT_URI: &str = "http://127.0.0.1/callback";
+/// Nothing but `abort` ends a process like this.
+const SIGABRT: i32 = 6;
 
-/// Wherever claviger is killed, the next start finishes the work: one Secret, whose value authenticates, and a status that
-/// says so.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kill_in_a_reconcile_leaves_one_secret_that_authenticates() {
-    let options = InstallationOptions::new(env!("CARGO_BIN_EXE_claviger"));
-    let mut installation = Installation::start(options).await.unwrap();
-    let namespace = installation.cluster.temp_namespace("crash").await.unwrap();
-    let clients = clients(&installation, &namespace);
-    for point in [
-        "before-register",
-        "after-register",
-        "after-secret",
-        "after-status",
-    ] {
-        let claviger = &mut installation.claviger;
-        claviger.options().environment = vec![(FAIL_POINT.to_owned(), point.to_owned())];
-        claviger.restart().await.unwrap();
-        create(&clients, point).await;
-        let died = claviger.process().wait_for_exit(PATIENCE).unwrap();
-        assert!(!died.success(), "{point}: {died}");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_before_it_is_registered() -> Result<()> {
+    killed_at("before-register").await
+}
 
-        claviger.options().environment.clear();
-        claviger.restart().await.unwrap();
-        let resource = poll::until("the client to be ready", PATIENCE, async || {
-            let resource = clients.get(point).await?;
-            Ok(is_ready(&resource).then_some(resource))
-        })
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_it_is_registered() -> Result<()> {
+    killed_at("after-register").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_the_secret_is_written() -> Result<()> {
+    killed_at("after-secret").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_the_status_is_written() -> Result<()> {
+    killed_at("after-status").await
+}
+
+async fn killed_at(point: &str) -> Result<()> {
+    let mut world = turn().await?;
+    client_killed_at(&mut world, point)
         .await
-        .unwrap();
+        .with_context(|| format!("an OidcClient, killed at {point}"))?;
+    user_killed_at(&mut world, point)
+        .await
+        .with_context(|| format!("an OidcUser, killed at {point}"))
+}
 
-        let uid = resource.metadata.uid.unwrap();
-        let owned = owned_secrets(&installation, &namespace, &uid).await;
-        assert_eq!(owned.len(), 1, "{point}");
-        let secret_ref = &resource.data["status"]["secretRef"];
-        assert_eq!(secret_ref["uid"], json!(owned[0].metadata.uid), "{point}");
-        assert!(authenticates(&installation, &owned[0]).await, "{point}");
+/// The one installation, for one test after another; no resources are on it.
+async fn turn() -> Result<MutexGuard<'static, Installation>> {
+    static WORLD: OnceLock<Result<Mutex<Installation>, String>> = OnceLock::new();
+    let world = WORLD.get_or_init(|| {
+        let options = InstallationOptions::new(env!("CARGO_BIN_EXE_claviger"));
+        cluster::block_on(Installation::start(options))
+            .map(Mutex::new)
+            .map_err(|error| format!("{error:#}"))
+    });
+    let world = world.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(world.lock().await)
+}
+
+/// Starts claviger so that it dies at `point`, creates a resource, and sees it die.
+async fn create_and_die(
+    world: &mut Installation,
+    point: &str,
+    (kind, namespace, name): (Kind, &str, &str),
+    spec: Value,
+) -> Result<DynamicObject> {
+    world.claviger.options().environment = vec![("CLAVIGER_FAIL_POINT".to_owned(), point.to_owned())];
+    world.claviger.restart().await?;
+    let created = world.resources()?.create(kind, namespace, name, spec).await?;
+    let status = world.claviger.process().wait_for_exit(PATIENCE)?;
+    assert_eq!(status.signal(), Some(SIGABRT), "{status}");
+    world.claviger.options().environment.clear();
+    Ok(created)
+}
+
+async fn client_killed_at(world: &mut Installation, point: &str) -> Result<()> {
+    let namespace = world.cluster.temp_namespace("crash").await?;
+    let spec = json!({ "redirectUris": [REDIRECT_URI] });
+    let resource = (Kind::OidcClient, namespace.as_str(), "shop");
+    let created = create_and_die(world, point, resource, spec).await?;
+    world.claviger.restart().await?;
+    let ready = world
+        .resources()?
+        .wait_until_ready(Kind::OidcClient, &namespace, "shop")
+        .await?;
+
+    let secret = the_secret_of(world, &namespace, &created).await?;
+    let status = &ready.data["status"];
+    assert_eq!(status["clientId"], format!("{namespace}.shop"));
+    assert_eq!(status["secretRef"]["name"], "shop-oidc");
+    assert_eq!(status["secretRef"]["uid"], json!(secret.metadata.uid));
+    assert_eq!(status["binding"]["name"], "shop-oidc");
+    let versions = status["secretVersions"].as_array().context("no versions")?;
+    assert_eq!(versions.len(), 1, "{status}");
+    for condition in ["Accepted", "SecretReady"] {
+        let holds = resources::condition(&ready, condition).is_some_and(|found| found["status"] == "True");
+        assert!(holds, "{condition}: {status}");
+    }
+    let app = world.app(&namespace, "shop").await?;
+    assert_eq!(
+        error_for_a_made_up_code(&app).await?,
+        "invalid_grant",
+        "it authenticates"
+    );
+
+    world.claviger.stop();
+    let value = resources::entries(secret)?
+        .remove("client-secret")
+        .context("no secret")?;
+    let record = client_in_the_store(world, &format!("{namespace}.shop")).await?;
+    assert!(record.is_live());
+    assert_eq!(
+        Some(record.client.uid),
+        created.metadata.uid.map(ResourceUid::new)
+    );
+    assert_eq!(record.secret_versions.len(), 1);
+    assert_eq!(
+        record.secret_versions[0].id,
+        versions[0]["id"].as_str().unwrap_or_default()
+    );
+    assert!(
+        record.secret_versions[0]
+            .hash
+            .matches(&TokenHash::of(value.as_bytes()))
+    );
+
+    world.claviger.restart().await?;
+    assert_eq!(
+        error_for_a_made_up_code(&app).await?,
+        "invalid_grant",
+        "once more"
+    );
+    remove_client(world, &namespace, "shop", &app).await
+}
+
+async fn user_killed_at(world: &mut Installation, point: &str) -> Result<()> {
+    let spec = json!({ "password": { "generate": true } });
+    let created = create_and_die(world, point, (Kind::OidcUser, HOME, "ada"), spec).await?;
+    world.claviger.restart().await?;
+    let resources = world.resources()?;
+    let ready = resources.wait_until_ready(Kind::OidcUser, HOME, "ada").await?;
+    let status = &ready.data["status"];
+    assert_eq!(status["subject"], json!(created.metadata.uid));
+    assert_eq!(status["passwordSecretRef"]["name"], "ada-password");
+    the_secret_of(world, HOME, &created).await?;
+
+    let namespace = world.cluster.temp_namespace("crash").await?;
+    let spec = json!({ "redirectUris": [REDIRECT_URI] });
+    resources
+        .create(Kind::OidcClient, &namespace, "shop", spec)
+        .await?;
+    resources
+        .wait_until_ready(Kind::OidcClient, &namespace, "shop")
+        .await?;
+    let app = world.app(&namespace, "shop").await?;
+    let password = world.password("ada").await?;
+    visit::whole(&app, "ada", &password).await?;
+
+    world.claviger.stop();
+    let record = user_in_the_store(world, "ada").await?;
+    assert!(record.is_live() && record.password.is_some());
+    assert_eq!(Some(record.user.uid), created.metadata.uid.map(ResourceUid::new));
+
+    world.claviger.restart().await?;
+    visit::whole(&app, "ada", &password).await.context("once more")?;
+    resources.delete(Kind::OidcUser, HOME, "ada").await?;
+    poll::until("a deleted person to be turned away", PATIENCE, async || {
+        let error = visit::whole(&app, "ada", &password).await.err();
+        Ok(error
+            .filter(|error| error.to_string().contains("could not sign in"))
+            .map(drop))
+    })
+    .await?;
+    remove_client(world, &namespace, "shop", &app).await
+}
+
+/// The one Secret that is owned by a resource.
+async fn the_secret_of(world: &Installation, namespace: &str, owner: &DynamicObject) -> Result<Secret> {
+    let secrets: Api<Secret> = Api::namespaced(world.cluster.client()?, namespace);
+    let mut owned: Vec<Secret> = secrets
+        .list(&ListParams::default())
+        .await?
+        .into_iter()
+        .filter(|secret| {
+            let owners = secret.metadata.owner_references.iter().flatten();
+            owners
+                .map(|owner| Some(&owner.uid))
+                .any(|uid| uid == owner.metadata.uid.as_ref())
+        })
+        .collect();
+    assert_eq!(owned.len(), 1, "one Secret");
+    owned.pop().context("one Secret")
+}
+
+async fn error_for_a_made_up_code(app: &RelyingParty) -> Result<String> {
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", "made-up"),
+        ("redirect_uri", REDIRECT_URI),
+        ("code_verifier", "0123456789012345678901234567890123456789012"),
+    ];
+    match app.token_request(&form).await? {
+        Ok(_) => anyhow::bail!("a made-up code was good for tokens"),
+        Err(refusal) => Ok(refusal.error),
     }
 }
 
-fn clients(installation: &Installation, namespace: &str) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("claviger.dev", "v1alpha1", "OidcClient"));
-    Api::namespaced_with(installation.cluster.client().unwrap(), namespace, &resource)
+/// Deletes an `OidcClient` and waits until claviger has heard of it.
+async fn remove_client(world: &Installation, namespace: &str, name: &str, app: &RelyingParty) -> Result<()> {
+    world
+        .resources()?
+        .delete(Kind::OidcClient, namespace, name)
+        .await?;
+    poll::until("a deleted client to be refused", PATIENCE, async || {
+        Ok((error_for_a_made_up_code(app).await? == "invalid_client").then_some(()))
+    })
+    .await
 }
 
-async fn create(clients: &Api<DynamicObject>, name: &str) {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("claviger.dev", "v1alpha1", "OidcClient"));
-    let mut client = DynamicObject::new(name, &resource);
-    client.data = json!({"spec": {"redirectUris": ["https://app.example.org/callback"]}});
-    clients.create(&PostParams::default(), &client).await.unwrap();
+async fn client_in_the_store(world: &mut Installation, client_id: &str) -> Result<ClientRecord> {
+    let store = open_store(world)?;
+    let record = store.client(&ClientId::new(client_id)).await?;
+    store.close().await?;
+    record.context("the store does not know the client")
 }
 
-fn is_ready(resource: &DynamicObject) -> bool {
-    resource.data["status"]["conditions"]
-        .as_array()
-        .is_some_and(|conditions| {
-            conditions
-                .iter()
-                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-        })
+async fn user_in_the_store(world: &mut Installation, username: &str) -> Result<UserRecord> {
+    let store = open_store(world)?;
+    let record = store.user_by_username(username).await?;
+    store.close().await?;
+    record.context("the store does not know the user")
 }
 
-async fn owned_secrets(installation: &Installation, namespace: &str, uid: &str) -> Vec<Secret> {
-    let secrets: Api<Secret> = Api::namespaced(installation.cluster.client().unwrap(), namespace);
-    let all = secrets.list(&ListParams::default()).await.unwrap();
-    all.into_iter()
-        .filter(|secret| {
-            let owners = secret.metadata.owner_references.iter().flatten();
-            owners.into_iter().any(|owner| owner.uid == uid)
-        })
-        .collect()
-}
-
-/// A code that nobody issued is `invalid_grant` for a client that has authenticated, and `invalid_client` (RFC 6749 section
-/// 5.2) for one that has not; the second is tried too, so that the first says something.
-async fn authenticates(installation: &Installation, secret: &Secret) -> bool {
-    let value = |key: &str| {
-        let data = secret.data.as_ref().unwrap();
-        String::from_utf8(data[key].0.clone()).unwrap()
-    };
-    let (client_id, client_secret) = (value("client-id"), value("client-secret"));
-    let right = token_error(installation, &client_id, &client_secret).await;
-    let wrong = token_error(installation, &client_id, &format!("{client_secret}x")).await;
-    assert_eq!(wrong, "invalid_client");
-    right == "invalid_grant"
-}
-
-async fn token_error(installation: &Installation, client_id: &str, client_secret: &str) -> String {
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("code", "nobody-issued-this"),
-        ("redirect_uri", "https://app.example.org/callback"),
-        ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
-    ];
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer: Value = http
-        .post(installation.claviger.url("/api/token/v2"))
-        .basic_auth(client_id, Some(client_secret))
-        .form(&form)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    answer["error"].as_str().unwrap_or_default().to_owned()
+/// The store of a claviger that does not run.
+fn open_store(world: &mut Installation) -> Result<SledStore> {
+    let options = world.claviger.options();
+    let path = options
+        .store
+        .strip_prefix("sled:")
+        .context("the store is not a folder")?;
+    let store = SledStore::open(SledSettings::at(path), Arc::new(SystemClock), Box::new(|_| ()))?;
+    Ok(store)
 }

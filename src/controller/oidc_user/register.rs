@@ -4,6 +4,7 @@ use super::password::Password;
 use super::validate::ValidUser;
 use crate::controller::ControllerContext;
 use crate::controller::condition::Verdict;
+use crate::controller::fail_point::{FailPoint, reach};
 use crate::controller::reconciler::{CLAIM_PAUSE, Next};
 use crate::crd::v1alpha1::condition::reason;
 use crate::store::records::{UserRecord, UserRegistration};
@@ -37,6 +38,7 @@ pub(super) async fn register(
         resource: valid.resource.clone(),
         password: password.record.clone(),
     };
+    reach(FailPoint::BeforeRegister);
     Ok(match context.store.register_user(registration).await? {
         RegisterUser::Registered(record) => Registered::Record(record),
         RegisterUser::UsernameHeld(holder) => Registered::Refused(
