@@ -1,9 +1,4 @@
 //! Who may import whom, and how large files and functions may grow. A failure names file and line.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what fails here is a failed test, in a function of its own or not"
-)]
-
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its input fails")]
 
 use std::fmt::Write as _;

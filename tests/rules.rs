@@ -3,11 +3,6 @@
 //! The numbers are those of the project's list of protocol, security and operations rules; a test is named
 //! `rule_26_…` after the rule that it proves and states the rule in its documentation. A test that proves several names
 //! one and says the others in its documentation, as `rule_27`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what fails here is a failed test, in a function of its own or not"
-)]
-
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its input fails")]
 
 use std::collections::BTreeSet;
