@@ -49,6 +49,7 @@ use crate::oidc::issuer::Issuer;
 use crate::oidc::password::PasswordHasher;
 use crate::store::Store;
 use provisioning::Provisioning;
+use reconciler::Reconciler;
 
 /// The field manager of every write, and the value of `app.kubernetes.io/managed-by`.
 pub const MANAGER: &str = "claviger";
@@ -91,7 +92,12 @@ pub struct ControllerContext {
 
 /// Reconciles both kinds until `shutdown`. Every failure after the start is waited out; [`Health`] tells of it.
 pub async fn run(context: ControllerContext, shutdown: CancellationToken) {
-    let provisioning = Arc::new(Provisioning::new(context.store.clone(), context.health.clone()));
+    let kinds = [oidc_client::OidcClients::KIND, oidc_user::OidcUsers::KIND];
+    let provisioning = Arc::new(Provisioning::new(
+        context.store.clone(),
+        context.health.clone(),
+        kinds.len(),
+    ));
     let clients = watch::run(
         Arc::new(oidc_client::OidcClients::new(context.clone())),
         watch::Scope::of_clients(&context.settings),

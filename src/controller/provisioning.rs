@@ -6,24 +6,23 @@ use std::sync::Arc;
 use super::Health;
 use crate::store::{Store, StoreError};
 
-/// The kinds whose first list has to be registered.
-const KINDS: usize = 2;
-
 /// Shared by the watches of both kinds.
 pub(super) struct Provisioning {
     store: Arc<dyn Store>,
     health: Health,
+    /// How many kinds there are.
+    kinds: usize,
 }
 
 impl Provisioning {
-    pub(super) fn new(store: Arc<dyn Store>, health: Health) -> Self {
-        Self { store, health }
+    pub(super) fn new(store: Arc<dyn Store>, health: Health, kinds: usize) -> Self {
+        Self { store, health, kinds }
     }
 
     /// The first complete list of `kind` is registered.
     pub(super) async fn registered(&self, kind: &'static str) -> Result<(), StoreError> {
         self.health.kind_registered(kind);
-        if self.health.registered() < KINDS {
+        if self.health.registered() < self.kinds {
             return Ok(());
         }
         if !self.store.is_provisioned().await? {

@@ -4,6 +4,11 @@
 //! (creationTimestamp, uid) and not by the order of arrival, and nothing is removed for absence by half a list.
 
 mod driver;
+mod first_list;
+mod probe;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -11,17 +16,19 @@ use kube::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
-use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::provisioning::Provisioning;
 use super::reconciler::Reconciler;
 use super::{ControllerContext, ControllerSettings};
+use crate::store::StoreError;
 use driver::Driver;
 
 /// Reconciles of one kind that run at once.
 const CONCURRENCY: usize = 32;
+/// Between two tries of something that the store refused, or of a probe.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What one watch sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,5 +112,19 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Tries a store operation until it succeeds: nothing sensible can be done without it.
+async fn until_stored<T, F: Future<Output = Result<T, StoreError>>>(
+    what: &'static str,
+    operation: impl Fn() -> F,
+) -> T {
+    loop {
+        match operation().await {
+            Ok(value) => return value,
+            Err(error) => tracing::error!(%error, what, "the store refused; trying again"),
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }

@@ -2,30 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream;
-use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Resource};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::{CONCURRENCY, Guarded, Scope};
+use super::probe::Probe;
+use super::{CONCURRENCY, Guarded, Scope, first_list, until_stored};
 use crate::controller::Health;
 use crate::controller::provisioning::Provisioning;
 use crate::controller::queue::{Job, Queue, key_of, uid_of};
 use crate::controller::reconciler::{Next, Outcome, Reconciler};
 use crate::controller::removal::{self, Removal};
 use crate::oidc::identifier::ResourceUid;
-use crate::store::StoreError;
 use crate::store::records::ResourceRef;
-
-/// Between two tries of something that the store refused, or of a probe.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// A job that ended.
 pub(super) struct Finished<K> {
@@ -55,7 +47,7 @@ pub(super) struct Driver<R: Reconciler> {
     queue: Queue<R::Resource>,
     jobs: JoinSet<Finished<R::Resource>>,
     running: HashMap<Id, ResourceRef>,
-    probing: Arc<AtomicBool>,
+    probe: Probe,
 }
 
 impl<R: Reconciler> Driver<R> {
@@ -79,7 +71,7 @@ impl<R: Reconciler> Driver<R> {
             queue: Queue::new(),
             jobs: JoinSet::new(),
             running: HashMap::new(),
-            probing: Arc::default(),
+            probe: Probe::default(),
         }
     }
 
@@ -230,7 +222,13 @@ impl<R: Reconciler> Driver<R> {
         }
         self.remove_absent().await;
         if !self.registered {
-            self.register_all().await;
+            let resources = self
+                .in_order()
+                .into_iter()
+                .map(|(_, resource)| resource)
+                .collect();
+            first_list::register(self.reconciler.as_ref(), resources).await;
+            until_stored("note the first list", || self.provisioning.registered(R::KIND)).await;
             self.registered = true;
         }
         for key in self.in_order().into_iter().map(|(key, _)| key) {
@@ -270,38 +268,6 @@ impl<R: Reconciler> Driver<R> {
         }
     }
 
-    /// Registers the first complete list: who claims the same as somebody else one after another, the oldest first, all
-    /// others at once.
-    async fn register_all(&self) {
-        let resources: Vec<Arc<R::Resource>> = self
-            .in_order()
-            .into_iter()
-            .map(|(_, resource)| resource)
-            .collect();
-        let mut claimed: HashMap<String, usize> = HashMap::new();
-        for claim in resources
-            .iter()
-            .flat_map(|resource| self.reconciler.claims(resource))
-        {
-            *claimed.entry(claim).or_default() += 1;
-        }
-        let (contended, free): (Vec<_>, Vec<_>) = resources.into_iter().partition(|resource| {
-            let claims = self.reconciler.claims(resource);
-            claims
-                .iter()
-                .any(|claim| claimed.get(claim).is_some_and(|count| *count > 1))
-        });
-        for resource in &contended {
-            until_stored("register", || self.reconciler.register(resource)).await;
-        }
-        stream::iter(free)
-            .for_each_concurrent(CONCURRENCY, |resource| async move {
-                until_stored("register", || self.reconciler.register(&resource)).await;
-            })
-            .await;
-        until_stored("note the first list", || self.provisioning.registered(R::KIND)).await;
-    }
-
     /// All resources by (creationTimestamp, uid).
     fn in_order(&self) -> Vec<(ResourceRef, Arc<R::Resource>)> {
         let mut resources: Vec<_> = self
@@ -330,22 +296,8 @@ impl<R: Reconciler> Driver<R> {
         tracing::warn!(kind = R::KIND, %problem, "the watch failed; trying again");
         self.health
             .set_unreachable(R::KIND, format!("unable to watch: {problem}"));
-        if self.probing.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let (api, health, probing) = (
-            self.apis[scope].clone(),
-            self.health.clone(),
-            self.probing.clone(),
-        );
-        tokio::spawn(async move {
-            let one = ListParams::default().limit(1);
-            while Arc::strong_count(&probing) > 1 && api.list_metadata(&one).await.is_err() {
-                tokio::time::sleep(PAUSE).await;
-            }
-            health.set_reachable(R::KIND);
-            probing.store(false, Ordering::Relaxed);
-        });
+        self.probe
+            .begin(R::KIND, self.apis[scope].clone(), self.health.clone());
     }
 }
 
@@ -373,20 +325,6 @@ async fn work<R: Reconciler>(reconciler: Arc<R>, job: Job<R::Resource>) -> Finis
         finished.outcome = reconciler.reconcile(resource, attempt).await;
     }
     finished
-}
-
-/// Tries a store operation until it succeeds: nothing sensible can be done without it.
-async fn until_stored<T, F: Future<Output = Result<T, StoreError>>>(
-    what: &'static str,
-    operation: impl Fn() -> F,
-) -> T {
-    loop {
-        match operation().await {
-            Ok(value) => return value,
-            Err(error) => tracing::error!(%error, what, "the store refused; trying again"),
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
 }
 
 /// Keeps what is needed: field managers and the copy that `kubectl apply` leaves are most of a resource.
