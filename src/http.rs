@@ -17,6 +17,7 @@ pub mod endpoints;
 pub mod fault;
 pub mod form;
 pub mod health;
+pub mod json;
 pub mod limits;
 pub mod request_id;
 pub mod server;
@@ -29,7 +30,7 @@ pub fn router(provider: Provider) -> Router {
         boundary::catch_panics,
     ));
     let apis = endpoints::routes().layer(from_fn_with_state(
-        endpoints::server_error as boundary::PanicResponse,
+        json::server_error as boundary::PanicResponse,
         boundary::catch_panics,
     ));
     let issuer_routes = pages.merge(apis);

@@ -13,7 +13,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::endpoints;
+use super::json;
 use crate::provider::Provider;
 
 /// Any origin may read this response.
@@ -53,7 +53,7 @@ pub async fn preflight_registered(State(provider): State<Provider>, request: Req
         None => false,
         Some(origin) => match provider.origin_is_registered(origin).await {
             Ok(allowed) => allowed,
-            Err(fault) => return endpoints::fault(&fault),
+            Err(fault) => return json::fault(&fault),
         },
     };
     let mut response = StatusCode::NO_CONTENT.into_response();

@@ -10,7 +10,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::boundary::Cause;
-use super::endpoints::refusal;
+use super::json::refusal;
 use super::limits::{BodyTimeout, MAX_BODY};
 use crate::oidc;
 use crate::oidc::error::ErrorCode;

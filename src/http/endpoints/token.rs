@@ -6,9 +6,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::{failure, json, refusal, single_header};
+use super::single_header;
 use crate::http::cors;
 use crate::http::form::Form;
+use crate::http::json::{failure, json, refusal};
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::opaque_token::OpaqueToken;
 use crate::provider::Provider;

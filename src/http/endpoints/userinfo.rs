@@ -5,9 +5,10 @@ use axum::http::header::{AUTHORIZATION, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{failure, json, refusal, single_header};
+use super::single_header;
 use crate::http::cors;
 use crate::http::form;
+use crate::http::json::{failure, json, refusal};
 use crate::http::limits::BodyTimeout;
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::parameters::Parameters;
