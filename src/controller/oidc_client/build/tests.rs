@@ -45,7 +45,8 @@ fn record(valid: &ValidClient) -> ClientRecord {
 
 const TWO_URIS: &str = "redirectUris: [https://shop.example.org/callback, https://shop.example.org/other]";
 
-/// Apps depend on every key and value; this is the whole contract.
+/// Apps depend on every key and value; this is the whole contract. Whoever changes it raises `RENDERER` of the digest, or
+/// Secrets that exist stay as they are.
 #[test]
 fn the_secret_holds_exactly_these_entries() {
     let secret = secret(&valid(TWO_URIS), Some("clv_x"), &settings());
