@@ -23,6 +23,10 @@ use argon2id::{Memory, Stored};
 /// How many hashes wait for a thread: about a second's worth on a few cores.
 const WAITING: usize = 64;
 
+/// The most threads, however many cores the node has. Whoever sends passwords decides how many run at once, and a
+/// container's memory does not grow with the node's cores: 32 threads would take 608 MiB.
+const MAX_THREADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+
 /// What a thread is asked to do.
 enum Work {
     Hash(oneshot::Sender<Result<PasswordHash, HasherError>>),
@@ -55,10 +59,10 @@ pub struct Argon2Hasher {
 }
 
 impl Argon2Hasher {
-    /// One thread for each core. Memory is taken at a thread's first hash.
+    /// One thread for each core, up to four. Memory is taken at a thread's first hash.
     pub fn new(random: Arc<dyn Random>) -> io::Result<Self> {
-        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self::with_limits(threads, WAITING, random)
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self::with_limits(threads_for(cores), WAITING, random)
     }
 
     /// As [`Argon2Hasher::new`], with so many threads and places in the queue.
@@ -66,12 +70,14 @@ impl Argon2Hasher {
         let (queue, jobs) = sync_channel(waiting);
         let jobs = Arc::new(Mutex::new(jobs));
         let computations = Arc::new(AtomicU64::new(0));
+        let large = Arc::new(Mutex::new(()));
         for (number, random) in repeat_n(random, threads.get()).enumerate() {
             let worker = Worker {
                 jobs: Arc::clone(&jobs),
                 computations: Arc::clone(&computations),
                 random,
                 memory: Memory::default(),
+                large: Arc::clone(&large),
             };
             thread::Builder::new()
                 .name(format!("argon2-{number}"))
@@ -121,6 +127,10 @@ impl PasswordHasher for Argon2Hasher {
     }
 }
 
+fn threads_for(cores: NonZeroUsize) -> NonZeroUsize {
+    cores.min(MAX_THREADS)
+}
+
 /// Makes one hash here and now, for commands that do nothing else.
 pub fn hash_once(password: &Password, random: &dyn Random) -> Result<PasswordHash, HasherError> {
     argon2id::hash(password, random::bytes(random), &mut Memory::default())
@@ -132,6 +142,8 @@ struct Worker {
     computations: Arc<AtomicU64>,
     random: Arc<dyn Random>,
     memory: Memory,
+    /// Held by whoever computes a hash that needs more memory than today's: one at a time.
+    large: Arc<Mutex<()>>,
 }
 
 impl Worker {
@@ -150,7 +162,7 @@ impl Worker {
                     drop(answer.send(argon2id::hash(&password, salt, &mut self.memory)));
                 }
                 Work::Verify(hash, answer) => {
-                    drop(answer.send(verify(&password, hash.as_ref(), &mut self.memory)));
+                    drop(answer.send(verify(&password, hash.as_ref(), &mut self.memory, &self.large)));
                 }
             }
         }
@@ -171,6 +183,7 @@ fn verify(
     password: &Password,
     hash: Option<&PasswordHash>,
     memory: &mut Memory,
+    large: &Mutex<()>,
 ) -> Result<Verification, HasherError> {
     let stored = hash.and_then(|hash| match Stored::parse(hash) {
         Ok(stored) => Some(stored),
@@ -189,6 +202,9 @@ fn verify(
             outdated: false,
         });
     };
+    let _alone = stored
+        .is_large()
+        .then(|| large.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Verification {
         matches: stored.matches(password, memory)?,
         outdated: stored.is_outdated(),

@@ -115,6 +115,11 @@ impl Stored {
         Ok(output.ct_eq(self.output.as_bytes()).into())
     }
 
+    /// Needs more memory than a hash of today.
+    pub(super) fn is_large(&self) -> bool {
+        self.params.m_cost() > MEMORY_KIB
+    }
+
     /// Weaker than a hash of today: another variant, less memory, or less work in all.
     pub(super) fn is_outdated(&self) -> bool {
         let work = |memory: u32, passes: u32| u64::from(memory) * u64::from(passes);

@@ -259,3 +259,12 @@ fn one_hash_can_be_made_without_threads() {
             .unwrap()
     );
 }
+
+/// Rule 65: the memory that parallel sign-ins take is bounded, however many cores the node has.
+#[test]
+fn rule_65_many_cores_make_few_threads() {
+    for (cores, threads) in [(1, 1), (2, 2), (4, 4), (5, 4), (128, 4)] {
+        let cores = NonZeroUsize::new(cores).unwrap();
+        assert_eq!(threads_for(cores).get(), threads, "{cores} cores");
+    }
+}
