@@ -26,7 +26,7 @@ use crate::config::ServeSettings;
 use crate::controller::{self, ControllerContext, ControllerSettings, Health};
 use crate::http;
 use crate::http::health::Readiness;
-use crate::http::server::{Timeouts, serve as serve_http};
+use crate::http::server::{Bounds, serve as serve_http};
 use crate::keyring::Keyring;
 use crate::login::password::Argon2Hasher;
 use crate::oidc::password::PasswordHasher;
@@ -103,13 +103,13 @@ async fn listen(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<JoinS
         public,
         parts.gate.router(),
         stop.clone(),
-        Timeouts::default(),
+        Bounds::default(),
     ));
     servers.spawn(serve_http(
         admin,
         http::health::router(readiness),
         stop.clone(),
-        Timeouts::default(),
+        Bounds::default(),
     ));
     Ok(servers)
 }

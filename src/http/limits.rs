@@ -23,6 +23,12 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The body must be complete by then (408), unless the request carries another [`BodyTimeout`].
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A peer that takes nothing of its answer for this long is cut off.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most connections of one port at once; more wait to be accepted. Each may hold 64 KiB of an unfinished head, so that
+/// without a bound strangers decide how much memory the process takes.
+pub const MAX_CONNECTIONS: usize = 2048;
+
 /// By when the body of this request must be complete; the server puts it into the extensions.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyTimeout(pub Duration);

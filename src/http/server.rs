@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,11 +18,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::limits::{BODY_TIMEOUT, BodyTimeout, HEAD_TIMEOUT};
+use self::write_timeout::WriteTimeout;
+use super::limits::{BODY_TIMEOUT, BodyTimeout, HEAD_TIMEOUT, MAX_CONNECTIONS, WRITE_TIMEOUT};
+
+mod write_timeout;
 
 /// More than every limit of the head, so that [`super::limits`] sees what is too large and names it; beyond it hyper
 /// answers 431 by itself, as it does beyond 100 fields (its default, which needs no allocation).
@@ -29,33 +34,44 @@ const BUFFER: usize = 64 * 1024;
 /// How long a peer may still send after its answer before the connection is cut.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The times of a server.
+/// The bounds of a server.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
+pub struct Bounds {
+    /// The most connections at once.
+    pub connections: usize,
     /// The head of a request must be complete by then; a connection that is idle this long is closed.
     pub head: Duration,
     /// The body of a request must be complete by then.
     pub body: Duration,
+    /// A peer that takes nothing of its answer for this long is cut off.
+    pub write: Duration,
     /// After the stop, requests that are being answered have this long.
     pub drain: Duration,
 }
 
-impl Default for Timeouts {
+impl Default for Bounds {
     fn default() -> Self {
         Self {
+            connections: MAX_CONNECTIONS,
             head: HEAD_TIMEOUT,
             body: BODY_TIMEOUT,
+            write: WRITE_TIMEOUT,
             drain: Duration::from_secs(20),
         }
     }
 }
 
 /// Accepts connections until `stop` is cancelled, then lets requests finish and returns.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, timeouts: Timeouts) {
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, bounds: Bounds) {
+    let places = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let accept = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accept => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
@@ -64,7 +80,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
                     peer,
                     router: router.clone(),
                     stop: stop.clone(),
-                    timeouts,
+                    bounds,
+                    // Never closed, so there is always one.
+                    _place: place.ok(),
                 };
                 connections.spawn(connection.serve(stream));
             }
@@ -79,7 +97,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     }
     drop(listener);
     let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(timeouts.drain, drained).await.is_err() {
+    if tokio::time::timeout(bounds.drain, drained).await.is_err() {
         tracing::warn!("requests were still being answered at the end of the drain time");
     }
     connections.shutdown().await;
@@ -96,7 +114,8 @@ struct Connection {
     peer: SocketAddr,
     router: Router,
     stop: CancellationToken,
-    timeouts: Timeouts,
+    bounds: Bounds,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
@@ -109,16 +128,16 @@ impl Connection {
             peer,
             router,
             stop,
-            timeouts,
+            bounds,
+            _place,
         } = self;
-        let service = service_fn(move |request: Request<Incoming>| {
-            answer(router.clone(), request, peer, timeouts.body)
-        });
+        let service =
+            service_fn(move |request: Request<Incoming>| answer(router.clone(), request, peer, bounds.body));
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(timeouts.head)
+            .header_read_timeout(bounds.head)
             .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(WriteTimeout::new(stream, bounds.write)), service);
 
         let mut stopping = false;
         let result = loop {
@@ -132,7 +151,7 @@ impl Connection {
         };
         let parts = connection.into_parts();
         let slow_head = result.is_err_and(|error| error.is_timeout()) && !parts.read_buf.is_empty();
-        end(parts.io.into_inner(), slow_head).await;
+        end(parts.io.into_inner().into_inner(), slow_head).await;
     }
 }
 

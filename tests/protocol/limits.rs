@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
+use axum::routing::get;
 use claviger::http::limits::BodyTimeout;
-use claviger::http::server::{Timeouts, serve};
+use claviger::http::server::{Bounds, serve};
 use futures::stream;
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
@@ -130,12 +132,15 @@ struct Server {
 }
 
 impl Server {
-    async fn start(timeouts: Timeouts) -> Self {
-        let app = TestApp::with_shop_and_ada().await;
+    async fn start(bounds: Bounds) -> Self {
+        Self::serve(TestApp::with_shop_and_ada().await.router, bounds).await
+    }
+
+    async fn serve(router: Router, bounds: Bounds) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, app.router, stop.clone(), timeouts));
+        let task = tokio::spawn(serve(listener, router, stop.clone(), bounds));
         Self { address, stop, task }
     }
 
@@ -168,7 +173,7 @@ fn assert_status(answer: &str, status: u16) {
 /// The same limits over TCP, with broken framing besides: an answer with a status each time, and the process stays up.
 #[tokio::test]
 async fn rule_80_limits_hold_over_tcp() {
-    let server = Server::start(Timeouts::default()).await;
+    let server = Server::start(Bounds::default()).await;
     let jwks = "GET /.well-known/jwks.json HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     assert_status(&server.exchange(jwks.as_bytes()).await, 200);
     let long = "a".repeat(17 * 1024);
@@ -216,9 +221,9 @@ async fn rule_80_limits_hold_over_tcp() {
 /// A head that does not become complete is 408; a connection that stays idle is closed without a word.
 #[tokio::test]
 async fn rule_80_a_slow_head_is_408() {
-    let server = Server::start(Timeouts {
+    let server = Server::start(Bounds {
         head: Duration::from_millis(50),
-        ..Timeouts::default()
+        ..Bounds::default()
     })
     .await;
     assert_status(&server.exchange(b"GET / HTTP/1.1\r\nhost:").await, 408);
@@ -229,7 +234,7 @@ async fn rule_80_a_slow_head_is_408() {
 /// After the stop no connection is accepted, idle ones are closed, and a request that is being sent is still answered.
 #[tokio::test]
 async fn a_stopped_server_finishes_what_it_began() {
-    let server = Server::start(Timeouts::default()).await;
+    let server = Server::start(Bounds::default()).await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();
     let mut busy = TcpStream::connect(server.address).await.unwrap();
     idle.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -257,4 +262,55 @@ async fn a_stopped_server_finishes_what_it_began() {
     drop(busy);
     server.task.await.unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+/// A connection beyond the most that are served at once waits until another one ends, and a peer that does not read its
+/// answer is cut off, so that it cannot keep others waiting for ever.
+#[tokio::test]
+async fn rule_80_a_peer_that_reads_nothing_makes_way() {
+    let bounds = Bounds {
+        connections: 1,
+        write: Duration::from_millis(50),
+        ..Bounds::default()
+    };
+    // More than the buffers of both sockets take.
+    let large = || async { vec![b'a'; 64 * 1024 * 1024] };
+    let router = Router::new()
+        .route("/large", get(large))
+        .route("/small", get(|| async { "small" }));
+    let server = Server::serve(router, bounds).await;
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+
+    let mut deaf = TcpStream::connect(server.address).await.unwrap();
+    deaf.write_all(request("/large").as_bytes()).await.unwrap();
+    deaf.readable().await.unwrap();
+    let mut next = TcpStream::connect(server.address).await.unwrap();
+    next.write_all(request("/small").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = next.read_to_end(&mut answer);
+    tokio::time::timeout(Duration::from_mins(1), read)
+        .await
+        .expect("the deaf peer is cut off")
+        .unwrap();
+    assert_status(&String::from_utf8(answer).unwrap(), 200);
+
+    // One that is idle holds the only place for as long as it stays.
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    let keep = b"GET /small HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut part = [0; 12];
+    idle.write_all(keep).await.unwrap();
+    idle.read_exact(&mut part).await.unwrap();
+    let mut next = TcpStream::connect(server.address).await.unwrap();
+    next.write_all(request("/small").as_bytes()).await.unwrap();
+    for _ in 0..100 {
+        idle.write_all(keep).await.unwrap();
+        idle.read_exact(&mut part).await.unwrap();
+    }
+    assert!(next.try_read(&mut part).is_err(), "nobody has accepted it");
+    drop(idle);
+    answer = Vec::new();
+    next.read_to_end(&mut answer).await.unwrap();
+    assert_status(&String::from_utf8(answer).unwrap(), 200);
+    drop(deaf);
+    server.end().await;
 }
