@@ -74,6 +74,9 @@ impl OidcClients {
         let known = dereference::record(context, resource)
             .await
             .map_err(ReconcileError::Dereference)?;
+        let known = register::suspend_at_once(context, resource, known)
+            .await
+            .map_err(ReconcileError::Register)?;
         let valid = match validate::validate(resource, &context.settings) {
             Ok(valid) => valid,
             Err(verdict) => {
@@ -187,10 +190,11 @@ impl Reconciler for OidcClients {
     }
 
     async fn register(&self, resource: &OidcClient) -> Result<(), StoreError> {
+        let known = dereference::record(&self.context, resource).await?;
+        let known = register::suspend_at_once(&self.context, resource, known).await?;
         let Ok(valid) = validate::validate(resource, &self.context.settings) else {
             return Ok(());
         };
-        let known = dereference::record(&self.context, resource).await?;
         register::register(&self.context, resource, &valid, known).await?;
         Ok(())
     }

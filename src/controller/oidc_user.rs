@@ -85,6 +85,9 @@ impl OidcUsers {
         let known = dereference::record(context, resource)
             .await
             .map_err(ReconcileError::Dereference)?;
+        let known = register::disable_at_once(context, resource, known)
+            .await
+            .map_err(ReconcileError::Register)?;
         let valid = match validate::validate(resource, known.as_ref()) {
             Ok(valid) => valid,
             Err(verdict) => {

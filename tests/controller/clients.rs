@@ -209,3 +209,30 @@ async fn the_clients_of_a_deleted_namespace_end() {
     assert_eq!(creates, 3);
     controller.stop().await;
 }
+
+/// A client is suspended even while the rest of its spec is refused: the last good registration stays, but not in force.
+#[tokio::test]
+async fn rule_20_a_refused_spec_suspends_all_the_same() {
+    let world = World::shared();
+    let namespace = world.namespace("refused").await;
+    let controller = Controller::start(world, memory(), &namespace).await;
+    for name in ["shop", "other"] {
+        create(world, &client(&namespace, name, SHOP)).await;
+        wait_for(world, &namespace, name, READY).await;
+    }
+    let taken = "{suspend: true, secret: {name: other-oidc}}";
+    change(world, &namespace, "shop", taken).await;
+    wait_for(
+        world,
+        &namespace,
+        "shop",
+        ("Ready", "False", "SecretNameConflict"),
+    )
+    .await;
+    let client_id = ClientId::new(format!("{namespace}.shop"));
+    let record = controller.store.client(&client_id).await.unwrap().unwrap();
+    assert!(!record.is_live());
+    assert_eq!(record.secret_name, "shop-oidc");
+    assert_eq!(record.secret_versions.len(), 1);
+    controller.stop().await;
+}

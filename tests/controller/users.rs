@@ -177,3 +177,29 @@ async fn a_username_belongs_to_who_holds_it() {
     assert!(told.contains("claviger/twin-1"), "{told}");
     controller.stop().await;
 }
+
+/// A person is disabled even while the rest of the spec is refused.
+#[tokio::test]
+async fn rule_63_a_refused_spec_disables_all_the_same() {
+    let (world, _turn) = World::alone().await;
+    let namespace = world.namespace("users").await;
+    let controller = Controller::start(world, memory(), &namespace).await;
+    for name in ["mallory", "niaj"] {
+        create(world, &user(name, "{password: {generate: true}}")).await;
+        wait_for_user(world, name, READY).await;
+    }
+    let api: Api<OidcUser> = Api::namespaced(world.admin(), HOME);
+    let patch = Patch::Merge(serde_json::json!({"spec": {"disabled": true, "username": "niaj"}}));
+    api.patch("mallory", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    wait_for_user(world, "mallory", ("Accepted", "False", "UsernameConflict")).await;
+    let record = controller
+        .store
+        .user_by_username("mallory")
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!record.is_live());
+    controller.stop().await;
+}

@@ -9,6 +9,7 @@ use crate::controller::reconciler::{CLAIM_PAUSE, Next};
 use crate::crd::v1alpha1::condition::reason;
 use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
 use crate::keyring::Keyring;
+use crate::oidc::client::Client;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::records::{ClientRecord, ClientRegistration, SecretVersion};
@@ -86,6 +87,33 @@ pub(super) async fn register(
             ),
             Next::Waiting(CLAIM_PAUSE),
         ),
+    })
+}
+
+/// `spec.suspend` holds whatever else the spec says: a spec that is refused keeps the last good registration, and must not
+/// keep it going.
+pub(super) async fn suspend_at_once(
+    context: &ControllerContext,
+    resource: &OidcClient,
+    known: Option<ClientRecord>,
+) -> Result<Option<ClientRecord>, StoreError> {
+    let record = match known {
+        Some(record) if resource.spec.suspend && !record.client.suspended => record,
+        known => return Ok(known),
+    };
+    let registration = ClientRegistration {
+        client: Client {
+            suspended: true,
+            ..record.client
+        },
+        resource: record.resource,
+        secret_name: record.secret_name,
+        initial_secret_versions: record.secret_versions,
+    };
+    Ok(match context.store.register_client(registration).await? {
+        RegisterClient::Registered(record) => Some(*record),
+        // It holds its claims; somebody else can hold them only if it was removed meanwhile.
+        RegisterClient::ClientIdHeld(_) | RegisterClient::SecretNameHeld(_) => None,
     })
 }
 

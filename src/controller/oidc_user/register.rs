@@ -6,7 +6,9 @@ use crate::controller::ControllerContext;
 use crate::controller::condition::Verdict;
 use crate::controller::fail_point::{FailPoint, reach};
 use crate::controller::reconciler::{CLAIM_PAUSE, Next};
+use crate::crd::v1alpha1::OidcUser;
 use crate::crd::v1alpha1::condition::reason;
+use crate::oidc::end_user::EndUser;
 use crate::store::records::{UserRecord, UserRegistration};
 use crate::store::{RegisterUser, StoreError};
 
@@ -66,5 +68,31 @@ pub(super) async fn register(
             ),
             Next::Change,
         ),
+    })
+}
+
+/// `spec.disabled` holds whatever else the spec says, and whether or not the password's Secret can be read: nothing that
+/// fails later may keep a person signed in.
+pub(super) async fn disable_at_once(
+    context: &ControllerContext,
+    resource: &OidcUser,
+    known: Option<UserRecord>,
+) -> Result<Option<UserRecord>, StoreError> {
+    let record = match known {
+        Some(record) if resource.spec.disabled && !record.user.disabled => record,
+        known => return Ok(known),
+    };
+    let registration = UserRegistration {
+        user: EndUser {
+            disabled: true,
+            ..record.user
+        },
+        resource: record.resource,
+        password: record.password,
+    };
+    Ok(match context.store.register_user(registration).await? {
+        RegisterUser::Registered(record) => Some(*record),
+        // They hold their claims; somebody else can hold them only if they were removed meanwhile.
+        RegisterUser::UsernameHeld(_) | RegisterUser::SubjectHeld(_) | RegisterUser::SubjectRetired => None,
     })
 }
