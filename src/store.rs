@@ -194,12 +194,7 @@ pub trait Store: Send + Sync + 'static {
     /// Whether any live client registered `origin` for its scripts: a CORS preflight does not say which client asks.
     ///
     /// SQL: `SELECT EXISTS (SELECT FROM clients WHERE allowed_origins @> ARRAY[$1] AND NOT suspended AND absent_since IS NULL)`.
-    async fn origin_is_registered(&self, origin: &str) -> Result<bool, StoreError> {
-        let clients = self.clients().await?;
-        Ok(clients
-            .iter()
-            .any(|record| record.is_live() && record.client.allows_origin(origin)))
-    }
+    async fn origin_is_registered(&self, origin: &str) -> Result<bool, StoreError>;
 
     /// Marks clients whose resource is gone from a complete list: refused from now on, purged by [`Store::sweep`] 24 h
     /// later unless registered again.

@@ -84,6 +84,12 @@ impl<E: Engine> Store for E {
         self.read(|view, _| clients::all(view)).await
     }
 
+    async fn origin_is_registered(&self, origin: &str) -> Result<bool, StoreError> {
+        let origin = origin.to_owned();
+        self.read(move |view, _| clients::origin_is_registered(view, &origin))
+            .await
+    }
+
     async fn mark_clients_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError> {
         let uids = uids.to_vec();
         self.write(move |transaction, now| clients::mark_absent(transaction, now, &uids))

@@ -248,3 +248,33 @@ pub(crate) async fn rule_20_a_suspended_client_gets_nothing_and_keeps_everything
             .is_none()
     );
 }
+
+/// An origin is registered as long as a live client names it.
+pub(crate) async fn rule_79_an_origin_is_that_of_a_live_client(bench: &Bench) {
+    const ORIGIN: &str = "https://shop.example.org";
+    let registered = async |origin: &str| bench.store.origin_is_registered(origin).await.unwrap();
+    assert!(!registered(ORIGIN).await);
+    let mut registrations = [CLIENT, "other"].map(|name| fixtures::client_registration(name, bench.now()));
+    for registration in &mut registrations {
+        registration.client.allowed_origins = vec![ORIGIN.to_owned()];
+        register(bench, registration.clone()).await.unwrap();
+    }
+    assert!(registered(ORIGIN).await);
+    assert!(!registered("https://shop.example.or").await);
+    assert!(!registered("https://shop.example.org2").await);
+
+    let [mut shop, mut other] = registrations;
+    shop.client.allowed_origins = vec!["https://new.example.org".to_owned()];
+    register(bench, shop).await.unwrap();
+    assert!(registered("https://new.example.org").await && registered(ORIGIN).await);
+    other.client.suspended = true;
+    register(bench, other.clone()).await.unwrap();
+    assert!(!registered(ORIGIN).await, "suspended");
+    other.client.suspended = false;
+    register(bench, other).await.unwrap();
+    assert!(registered(ORIGIN).await);
+    bench.store.mark_clients_absent(&[uid("other")]).await.unwrap();
+    assert!(!registered(ORIGIN).await, "absent");
+    bench.store.remove_client(&uid(CLIENT)).await.unwrap();
+    assert!(!registered("https://new.example.org").await, "removed");
+}

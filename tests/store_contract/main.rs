@@ -61,6 +61,7 @@ for_each_back_end! {
         an_absent_client_is_purged_after_a_day,
         a_removed_client_takes_everything_with_it,
         a_recreated_resource_is_another_client,
+        rule_79_an_origin_is_that_of_a_live_client,
         rule_20_a_suspended_client_gets_nothing_and_keeps_everything,
     }
     users {

@@ -29,6 +29,7 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const CLIENTS: u8 = b'C';
     pub(in crate::store) const CLIENT_IDS: u8 = b'c';
     pub(in crate::store) const SECRET_NAMES: u8 = b'n';
+    pub(in crate::store) const CLIENTS_OF_ORIGIN: u8 = b'o';
     pub(in crate::store) const USERS: u8 = b'U';
     pub(in crate::store) const USERNAMES: u8 = b'u';
     pub(in crate::store) const SUBJECTS: u8 = b's';
@@ -89,6 +90,8 @@ pub(in crate::store) const REFRESH_TOKENS: Table<RefreshTokenRecord> =
 /// Allowed scopes by user and client.
 pub(in crate::store) const CONSENTS: Table<ScopeSet> = Table::new(prefix::CONSENTS, "consent");
 
+/// Allowed origin to client uid.
+pub(in crate::store) const CLIENTS_OF_ORIGIN: Index = Index::new(prefix::CLIENTS_OF_ORIGIN);
 /// User uid to session hash.
 pub(in crate::store) const SESSIONS_OF_USER: Index = Index::new(prefix::SESSIONS_OF_USER);
 /// Session hash to interaction hash.
@@ -125,7 +128,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 27);
+        assert_eq!(prefixes.len(), 28);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -4,7 +4,8 @@ use crate::clock::Timestamp;
 use crate::oidc::identifier::{ClientId, ResourceUid};
 use crate::store::key_value::table::Table;
 use crate::store::key_value::tables::{
-    CLIENT_IDS, CLIENTS, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS_OF_CLIENT, SECRET_NAMES,
+    CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS_OF_CLIENT,
+    SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{expiry, grants};
@@ -48,6 +49,9 @@ pub(in crate::store) fn register(
         &secret_name_parts(&record.resource, &record.secret_name),
         &uid,
     )?;
+    for origin in &record.client.allowed_origins {
+        CLIENTS_OF_ORIGIN.put(transaction, origin.as_bytes(), uid.as_str().as_bytes());
+    }
     put(transaction, &record)?;
     Ok(RegisterClient::Registered(Box::new(record)))
 }
@@ -100,6 +104,17 @@ pub(in crate::store) fn all(view: &dyn Read) -> Result<Vec<ClientRecord>, StoreE
     CLIENTS.all(view)
 }
 
+/// By an index: anybody may ask, and what a stranger asks must not cost a look at every client.
+pub(in crate::store) fn origin_is_registered(view: &dyn Read, origin: &str) -> Result<bool, StoreError> {
+    for uid in CLIENTS_OF_ORIGIN.of(view, origin.as_bytes())? {
+        let client = CLIENTS.get(view, &[&uid])?;
+        if client.is_some_and(|record| record.is_live() && record.client.allows_origin(origin)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 pub(in crate::store) fn mark_absent(
     transaction: &mut dyn Transaction,
     now: Timestamp,
@@ -150,6 +165,10 @@ fn release_claims(transaction: &mut dyn Transaction, record: &ClientRecord) {
         transaction,
         &secret_name_parts(&record.resource, &record.secret_name),
     );
+    for origin in &record.client.allowed_origins {
+        let uid = record.client.uid.as_str().as_bytes();
+        CLIENTS_OF_ORIGIN.delete(transaction, origin.as_bytes(), uid);
+    }
 }
 
 /// The client that holds a claim, unless that is `uid` itself.
