@@ -162,8 +162,10 @@ impl<E: Engine> Store for E {
         replaces: Option<TokenHash>,
         interaction: InteractionRecord,
     ) -> Result<SignIn, StoreError> {
-        self.write(move |transaction, _| sessions::sign_in(transaction, session, replaces, &interaction))
-            .await
+        self.write(move |transaction, now| {
+            sessions::sign_in(transaction, now, session, replaces, &interaction)
+        })
+        .await
     }
 
     async fn session(&self, hash: &TokenHash) -> Result<Option<(SessionRecord, UserRecord)>, StoreError> {

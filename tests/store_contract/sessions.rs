@@ -168,6 +168,19 @@ pub(crate) async fn rule_38_a_grant_ends_with_an_idle_session(bench: &Bench) {
     assert_eq!(bench.rotate(REFRESH, "next").await, "unknown");
 }
 
+/// What died with an idle session stays dead when the same person signs in again before the sweep.
+pub(crate) async fn rule_38_a_sign_in_revives_nothing(bench: &Bench) {
+    let old = bench.redeemed(false).await.session;
+    bench.advance(HOUR * 8);
+    assert!(!bench.grant_is_live().await);
+    let new = fixtures::session("new cookie", USER, bench.now());
+    let interaction = fixtures::interaction("new handle", &new, CLIENT, bench.now());
+    let sign_in = bench.store.sign_in(new, Some(old), interaction).await.unwrap();
+    assert_eq!(sign_in, SignIn::SignedIn);
+    assert!(!bench.grant_is_live().await);
+    assert_eq!(bench.rotate(REFRESH, "next").await, "unknown");
+}
+
 /// A rotation is a use of the session that the grant hangs on.
 pub(crate) async fn a_rotation_is_a_use_of_the_session(bench: &Bench) {
     bench.redeemed(false).await;

@@ -18,6 +18,7 @@ const NOTE_USE_AFTER: Duration = Duration::from_mins(1);
 
 pub(in crate::store) fn sign_in(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     session: SessionRecord,
     replaces: Option<TokenHash>,
     interaction: &InteractionRecord,
@@ -27,7 +28,8 @@ pub(in crate::store) fn sign_in(
     }
     let hash = session.hash;
     if let Some(replaced) = replaces {
-        let before = by_key(transaction, replaced.as_bytes())?;
+        // A session that is over has ended its grants, swept or not: they do not come back with the next sign-in.
+        let before = live(transaction, now, &replaced)?;
         if before.is_some_and(|before| before.user_uid == session.user_uid) {
             grants::move_all(transaction, &replaced, &hash)?;
         }
