@@ -384,8 +384,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- upkeep ---
 
-    /// Removes up to `limit` expired records and purges clients and users that have been absent for 24 h; gives how many
-    /// were removed.
+    /// Looks at up to `limit` records whose time may have come: removes those that have expired, and purges clients and
+    /// users that have been absent for 24 h. Gives how many it looked at; fewer than `limit` means that no more are due.
     ///
     /// SQL: for each table `DELETE … WHERE ctid IN (SELECT ctid FROM … WHERE expires_at <= now() LIMIT $1)`, and the same over
     /// `absent_since <= now() - interval '24 hours'`.

@@ -26,7 +26,7 @@ pub(super) async fn run(store: Arc<dyn Store>, shutdown: CancellationToken) {
 async fn sweep(store: &dyn Store, shutdown: &CancellationToken) {
     while !shutdown.is_cancelled() {
         match store.sweep(BATCH).await {
-            Ok(removed) if removed == BATCH => {}
+            Ok(looked_at) if looked_at == BATCH => {}
             Ok(_) => return,
             Err(error) => {
                 tracing::warn!(%error, "unable to remove expired records; trying again later");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bench::{Bench, CLIENT, USER};
+use crate::bench::{Bench, CLIENT, COOKIE, USER};
 use crate::fixtures;
 
 /// A sweep removes what has expired, at most as many as it is told, and ends when nothing is left.
@@ -47,4 +47,18 @@ pub(crate) async fn a_spent_code_stays_until_its_grant_ends(bench: &Bench) {
     bench.clock.set(grant.created_at);
     assert_eq!(bench.redeem().await, "unknown", "the sweep has removed it");
     assert!(bench.store.user_by_username(USER).await.unwrap().is_some());
+}
+
+/// What needs no removal any more (a spent code stays with its grant) does not end a sweep early.
+pub(crate) async fn a_sweep_goes_on_behind_what_stays(bench: &Bench) {
+    bench.redeemed(true).await;
+    let session = fixtures::session(COOKIE, USER, bench.now());
+    let interaction = fixtures::interaction("late", &session, CLIENT, bench.now());
+    bench.store.begin_interaction(interaction).await.unwrap();
+    let begun = bench.now();
+    bench.advance(Duration::from_mins(10));
+    while bench.store.sweep(1).await.unwrap() == 1 {}
+    bench.clock.set(begun);
+    let late = bench.store.interaction(&fixtures::hash("late")).await.unwrap();
+    assert!(late.is_none(), "the sweep has come to it");
 }

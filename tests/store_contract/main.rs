@@ -122,6 +122,7 @@ for_each_back_end! {
     }
     expiry {
         a_sweep_removes_what_has_expired,
+        a_sweep_goes_on_behind_what_stays,
         a_used_session_is_not_swept,
         a_spent_code_stays_until_its_grant_ends,
     }

@@ -89,7 +89,7 @@ enum Finding {
     Removed,
 }
 
-/// Looks at up to `limit` entries that are due; gives how many records were removed.
+/// Looks at up to `limit` entries that are due; gives how many there were.
 pub(in crate::store) fn sweep(
     transaction: &mut dyn Transaction,
     now: Timestamp,
@@ -97,7 +97,7 @@ pub(in crate::store) fn sweep(
 ) -> Result<usize, StoreError> {
     // Entries of this very millisecond are due too.
     let end = ordered(now.as_millisecond().saturating_add(1));
-    let mut removed = 0;
+    let mut looked_at = 0;
     for (at, name) in EXPIRY.before(transaction, &end, limit)? {
         EXPIRY.delete(transaction, &at, &name);
         let Some(subject) = Subject::parse(&name) else {
@@ -106,13 +106,12 @@ pub(in crate::store) fn sweep(
                 reason: "it names an unknown kind of record; was it written by a newer claviger?".to_owned(),
             });
         };
-        match look(transaction, now, &subject)? {
-            Finding::Gone => {}
-            Finding::Later(at) => subject.look_at(transaction, at),
-            Finding::Removed => removed += 1,
+        if let Finding::Later(at) = look(transaction, now, &subject)? {
+            subject.look_at(transaction, at);
         }
+        looked_at += 1;
     }
-    Ok(removed)
+    Ok(looked_at)
 }
 
 fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) -> Result<Finding, StoreError> {
