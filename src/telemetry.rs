@@ -1,8 +1,10 @@
 //! Logs: set-up only. What is logged is decided where it happens; secrets have no form in which they could be logged.
 
+use std::any::Any;
 use std::io;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -18,14 +20,37 @@ pub enum LogFormat {
 
 /// Checks the directives of `--log`.
 pub fn check_filter(directives: &str) -> Result<(), String> {
-    EnvFilter::try_new(directives)
+    filter(directives)
         .map(drop)
         .map_err(|error| format!("{error}; write a level like `info`, or `info,claviger=debug`"))
 }
 
-/// Sends logs to standard error from now on. `directives` must have passed [`check_filter`].
+/// When an answer of the API server makes no sense to it, the Kubernetes client writes all of it to the log, and an
+/// answer may be a Secret. Its error says enough.
+fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
+    Ok(EnvFilter::try_new(directives)?.add_directive("kube_client::client=error".parse()?))
+}
+
+/// A panic is a line of the log like any other. What it says is written only where it stands in the source: text that was
+/// put together may quote what the panic stumbled over.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(tracing::field::display);
+        tracing::error!(place, reason = literal(panic.payload()), "panicked");
+    }));
+}
+
+fn literal(payload: &(dyn Any + Send)) -> &'static str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("(withheld, since it may quote secrets)")
+}
+
+/// Sends logs to standard error from now on, panics included. `directives` must have passed [`check_filter`].
 pub fn init(format: LogFormat, directives: &str) {
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    log_panics();
+    let filter = filter(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let writer = BoxMakeWriter::new(io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     // `try_init` fails only when a subscriber is set already, as in a test that starts two servers in one process.
@@ -46,4 +71,52 @@ pub fn init(format: LogFormat, directives: &str) {
             )
             .try_init(),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Rule 85: what the Kubernetes client says of an answer that it cannot read is never written, whatever `--log` says.
+    #[test]
+    fn rule_85_no_answer_of_the_api_server_is_logged() {
+        for directives in ["info", "trace", "info,kube_client::client=trace"] {
+            let written = Written::default();
+            let writer = written.clone();
+            let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+            let subscriber = tracing_subscriber::registry()
+                .with(filter(directives).unwrap())
+                .with(layer);
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::warn!(target: "kube_client::client", "an answer");
+                tracing::error!("another line");
+            });
+            let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains("an answer"), "{directives}: {text}");
+            assert!(text.contains("another line"), "{directives}: {text}");
+        }
+    }
+
+    /// Rule 85: crash output quotes nothing that was put together at run time.
+    #[test]
+    fn rule_85_a_panic_quotes_no_data() {
+        assert_eq!(literal(&"a text of the source"), "a text of the source");
+        assert!(!literal(&"quotes marked-secret".to_owned()).contains("marked"));
+    }
 }
