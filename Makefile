@@ -24,7 +24,7 @@ test-full: test lint ## the tests, and everything that lint looks at
 
 lint: deny ## formatting, clippy, shell scripts, dependencies
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --quiet -- --deny warnings
+	$(CARGO) clippy --workspace --all-targets --features claviger/fail-points --quiet -- --deny warnings
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(TOOLS)/*.sh; \
 	else echo "shellcheck is not installed: the scripts in $(TOOLS) were not looked at"; fi
 
