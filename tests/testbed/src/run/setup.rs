@@ -1,11 +1,8 @@
 //! The cluster, claviger on it, a person and an app.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use testbed::claviger::{self, Address};
 use testbed::kubectl::Kubectl;
 use testbed::relying_party::Registration;
@@ -112,11 +109,7 @@ impl Started {
                 registration(&installation, redirect_uri),
             )
             .await?;
-        let password = secret(&installation, "claviger", "ada-password").await?;
-        let password = password
-            .get("password")
-            .context("the Secret ada-password has no key `password`")?
-            .to_owned();
+        let password = installation.password("ada").await?;
         Ok(Setup {
             installation,
             kubectl,
@@ -160,7 +153,7 @@ async fn wait_until_ready(kubectl: &Kubectl) -> Result<()> {
 }
 
 async fn registration(installation: &Installation, redirect_uri: String) -> Result<Registration> {
-    let data = secret(installation, "team-a", "shop-oidc").await?;
+    let data = installation.resources()?.secret("team-a", "shop-oidc").await?;
     let value = |key: &str| {
         data.get(key)
             .cloned()
@@ -177,27 +170,4 @@ async fn registration(installation: &Installation, redirect_uri: String) -> Resu
         client_secret: Some(value("OIDC_CLIENT_SECRET")?),
         redirect_uri,
     })
-}
-
-async fn secret(
-    installation: &Installation,
-    namespace: &str,
-    name: &str,
-) -> Result<BTreeMap<String, String>> {
-    let secrets: Api<Secret> = Api::namespaced(installation.cluster.client()?, namespace);
-    let secret = secrets
-        .get(name)
-        .await
-        .with_context(|| format!("failed to read the Secret {namespace}/{name}"))?;
-    secret
-        .data
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(key, value)| {
-            Ok((
-                key,
-                String::from_utf8(value.0).context("a value of the Secret is not text")?,
-            ))
-        })
-        .collect()
 }
