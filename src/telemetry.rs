@@ -84,7 +84,8 @@ mod tests {
 
     impl io::Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            written.extend_from_slice(bytes);
             Ok(bytes.len())
         }
 

@@ -89,10 +89,6 @@ struct Keys {
 }
 
 /// Serves until it is killed.
-#[allow(
-    clippy::disallowed_types,
-    reason = "a program of its own, which takes nothing from claviger"
-)]
 pub(crate) fn serve(address: &str) -> Result<()> {
     let pkcs8 = PrivateDecryptingKey::generate(KeySize::Rsa2048).context("RSA")?;
     let pkcs8 = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pkcs8).context("PKCS#8")?;

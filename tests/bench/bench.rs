@@ -4,7 +4,12 @@
 //! Figures of one machine at one moment say little, so rates are given per CPU-second of the server process and as a
 //! ratio against the bare program, in rounds that alternate. Nothing here passes or fails.
 
-#![allow(clippy::print_stdout, reason = "a benchmark is there to print")]
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::disallowed_types,
+    reason = "a benchmark prints, and the bare program takes nothing from claviger, its source of randomness included"
+)]
 
 mod bare;
 mod figures;
