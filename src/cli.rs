@@ -45,11 +45,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// One line: the error and its causes.
+/// One line: the error and its causes, whatever stands in them.
 #[expect(
     clippy::print_stderr,
     reason = "the one line that a failed command prints for people"
 )]
 fn report(error: &anyhow::Error) {
-    eprintln!("claviger: {error:#}");
+    let words: Vec<String> = format!("{error:#}")
+        .split_whitespace()
+        .map(|word| word.replace(char::is_control, "?"))
+        .collect();
+    eprintln!("claviger: {}", words.join(" "));
 }

@@ -20,11 +20,11 @@ pub struct ServeSettings {
     pub issuer: Issuer,
 
     /// Address of the public port: sign-in, tokens, discovery
-    #[arg(long, env = "CLAVIGER_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "CLAVIGER_LISTEN", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
 
     /// Address of the second port: /livez and /readyz
-    #[arg(long, env = "CLAVIGER_ADMIN_LISTEN", default_value = "127.0.0.1:9090")]
+    #[arg(long, env = "CLAVIGER_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_parser = address)]
     pub admin_listen: SocketAddr,
 
     /// Where clients, sessions and grants are kept: `memory:` (forgets at the end) or `sled:PATH`
@@ -149,6 +149,11 @@ impl FromStr for KeyringLocation {
             _ => Err(USAGE.to_owned()),
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an address and a port like 127.0.0.1:8080 or [::]:8080".to_owned())
 }
 
 fn namespace(text: &str) -> Result<String, String> {

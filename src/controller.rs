@@ -18,12 +18,13 @@
 //!    whether one may be made;
 //! 4. [`run`] until shutdown. [`Health`] says meanwhile whether the first lists are registered and what is wrong.
 
+mod audit;
 mod condition;
 mod digest;
 mod fail_point;
 mod health;
 pub mod keyring;
-mod kube_error;
+pub mod kube_error;
 mod oidc_client;
 mod oidc_user;
 mod patch_status;

@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::io;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -18,17 +19,39 @@ pub enum LogFormat {
     Text,
 }
 
-/// Checks the directives of `--log`.
+/// Checks the directives of `--log`. A misspelt level would be a legal name of a target, and silence the log.
 pub fn check_filter(directives: &str) -> Result<(), String> {
+    const USAGE: &str =
+        "write a level (error, warn, info, debug, trace or off), or directives like `info,claviger=debug`";
+    let is_misspelt = |directive: &str| {
+        !directive.is_empty()
+            && directive.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && directive != "claviger"
+            && directive.parse::<LevelFilter>().is_err()
+    };
+    if let Some(word) = directives
+        .split(',')
+        .map(str::trim)
+        .find(|word| is_misspelt(word))
+    {
+        return Err(format!("`{word}` is no level; {USAGE}"));
+    }
     filter(directives)
         .map(drop)
-        .map_err(|error| format!("{error}; write a level like `info`, or `info,claviger=debug`"))
+        .map_err(|error| format!("{error}; {USAGE}"))
 }
 
 /// When an answer of the API server makes no sense to it, the Kubernetes client writes all of it to the log, and an
 /// answer may be a Secret. Its error says enough.
 fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
     Ok(EnvFilter::try_new(directives)?.add_directive("kube_client::client=error".parse()?))
+}
+
+/// Whatever `--log` says: below level info sled writes the keys and values of every operation, and with them password
+/// hashes, and usernames as people type them.
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    let is_sled = metadata.target().split("::").next() == Some("sled");
+    !is_sled || *metadata.level() <= Level::INFO
 }
 
 /// A panic is a line of the log like any other. What it says is written only where it stands in the source: text that was
@@ -52,7 +75,9 @@ pub fn init(format: LogFormat, directives: &str) {
     log_panics();
     let filter = filter(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let writer = BoxMakeWriter::new(io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(may_be_logged));
     // `try_init` fails only when a subscriber is set already, as in a test that starts two servers in one process.
     let _already_set = match format {
         LogFormat::Json => registry

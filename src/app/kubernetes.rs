@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{Parts, controller_settings};
 use crate::config::{KeyringLocation, ServeSettings};
 use crate::controller::keyring::SecretKeyring;
+use crate::controller::kube_error::with_causes;
 use crate::controller::{ControllerSettings, startup};
 use crate::keyring::directory::DirectoryStorage;
 use crate::keyring::{Keyring, KeyringStorage, KeyringStorageError, OpenKeyringError};
@@ -18,6 +19,8 @@ const DEFAULT_KEYRING_NAME: &str = "claviger-keyring";
 /// Rights take a moment to work after an installation.
 const GRACE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
+/// What to do where no cluster is found.
+const WHERE: &str = "run in a pod, or set KUBECONFIG to a file that names a cluster";
 /// What `/readyz` shows while the keyring is waited for.
 const KEYRING: &str = "keyring";
 
@@ -33,8 +36,13 @@ impl Cluster {
     pub(super) async fn connect(settings: &ServeSettings) -> anyhow::Result<Self> {
         let config = kube::Config::infer()
             .await
-            .context("unable to find a cluster: run in a pod, or set KUBECONFIG to a file that names one")?;
-        let client = Client::try_from(config).context("failed to set up the Kubernetes client")?;
+            .map_err(|error| anyhow::anyhow!("unable to find a cluster: {}; {WHERE}", with_causes(&error)))?;
+        let client = Client::try_from(config).map_err(|error| {
+            anyhow::anyhow!(
+                "unable to use the cluster that was found: {}; {WHERE}",
+                with_causes(&error)
+            )
+        })?;
         let (name, storage): (_, Box<dyn KeyringStorage>) = match &settings.keyring {
             KeyringLocation::Directory(path) => (
                 DEFAULT_KEYRING_NAME.to_owned(),
@@ -62,11 +70,15 @@ impl Cluster {
         let mut told = false;
         loop {
             let error = match self.try_open_keyring(parts).await? {
-                Ok(keyring) => return Ok(keyring),
+                Ok(keyring) => {
+                    parts.health.set_reachable(KEYRING);
+                    return Ok(keyring);
+                }
                 Err(error) => error,
             };
             match &error {
                 OpenKeyringError::Storage(KeyringStorageError::Unavailable { .. }) => {
+                    parts.health.set_unreachable(KEYRING, error.to_string());
                     if !told {
                         tracing::warn!(%error, "waiting for the {KEYRING}");
                         told = true;

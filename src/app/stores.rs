@@ -41,10 +41,8 @@ impl OpenedStore {
                         let _nobody_waits = failed.send(reason.to_owned());
                     }
                 });
-                let sled = Arc::new(
-                    SledStore::open(SledSettings::at(path), clock, on_failure)
-                        .context("failed to open the store")?,
-                );
+                // The error says which store, and what to do.
+                let sled = Arc::new(SledStore::open(SledSettings::at(path), clock, on_failure)?);
                 Ok(Self {
                     store: Arc::clone(&sled) as Arc<dyn Store>,
                     sled: Some(sled),

@@ -59,11 +59,13 @@ impl Health {
         self.state().started = true;
     }
 
-    pub(super) fn set_unreachable(&self, what: &'static str, problem: String) {
+    /// Something is waited for, since it cannot be reached.
+    pub fn set_unreachable(&self, what: &'static str, problem: String) {
         self.state().unreachable.insert(what, problem);
     }
 
-    pub(super) fn set_reachable(&self, what: &'static str) {
+    /// It was reached.
+    pub fn set_reachable(&self, what: &'static str) {
         self.state().unreachable.remove(what);
     }
 

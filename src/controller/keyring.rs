@@ -47,6 +47,10 @@ impl SecretKeyring {
         if is_unreachable(error) {
             KeyringStorageError::Unavailable { place, reason }
         } else {
+            let reason = format!(
+                "{reason}; install claviger's chart, which brings the namespace and the role, or name another keyring \
+                 with --keyring"
+            );
             KeyringStorageError::Refused { place, reason }
         }
     }

@@ -1,6 +1,6 @@
 //! Errors of the Kubernetes client: whether the API server answered at all, and what to say about it.
 
-use std::error::Error as _;
+use std::error::Error;
 
 /// Whether the API server was not reached, or could not answer for now: waiting helps.
 pub(super) fn is_unreachable(error: &kube::Error) -> bool {
@@ -12,12 +12,16 @@ pub(super) fn is_unreachable(error: &kube::Error) -> bool {
     }
 }
 
-/// One line for logs and conditions. Answers are shown by their message only; the rest with its causes, since the outer
-/// errors of HTTP clients say little.
+/// One line for logs and conditions. Answers are shown by their message only.
 pub(super) fn describe(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
         return format!("{} ({})", status.message, status.code);
     }
+    with_causes(error)
+}
+
+/// An error and what caused it, each said once: some errors repeat their causes and some do not name them.
+pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

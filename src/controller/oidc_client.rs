@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::ControllerContext;
+use super::audit;
 use super::fail_point::{FailPoint, reach};
 use super::kube_error::describe;
 use super::reconciler::{COLLECTION_ATTEMPTS, Next, Outcome, REFUSED_PAUSE, Reconciler};
@@ -206,7 +207,9 @@ impl Reconciler for OidcClients {
     }
 
     async fn remove(&self, uid: &ResourceUid) -> Result<(), StoreError> {
-        self.context.store.remove_client(uid).await
+        self.context.store.remove_client(uid).await?;
+        audit::gone("client_removed", std::slice::from_ref(uid));
+        Ok(())
     }
 
     async fn known(&self) -> Result<HashSet<ResourceUid>, StoreError> {
@@ -219,6 +222,8 @@ impl Reconciler for OidcClients {
     }
 
     async fn mark_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError> {
-        self.context.store.mark_clients_absent(uids).await
+        self.context.store.mark_clients_absent(uids).await?;
+        audit::gone("client_absent", uids);
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::ControllerContext;
+use super::audit;
 use super::fail_point::{FailPoint, reach};
 use super::kube_error::describe;
 use super::reconciler::{COLLECTION_ATTEMPTS, Next, Outcome, REFUSED_PAUSE, Reconciler};
@@ -232,7 +233,9 @@ impl Reconciler for OidcUsers {
     }
 
     async fn remove(&self, uid: &ResourceUid) -> Result<(), StoreError> {
-        self.context.store.remove_user(uid).await
+        self.context.store.remove_user(uid).await?;
+        audit::gone("user_removed", std::slice::from_ref(uid));
+        Ok(())
     }
 
     async fn known(&self) -> Result<HashSet<ResourceUid>, StoreError> {
@@ -245,6 +248,8 @@ impl Reconciler for OidcUsers {
     }
 
     async fn mark_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError> {
-        self.context.store.mark_users_absent(uids).await
+        self.context.store.mark_users_absent(uids).await?;
+        audit::gone("user_absent", uids);
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::ControllerContext;
+use crate::controller::audit;
 use crate::controller::condition::Verdict;
 use crate::controller::fail_point::{FailPoint, reach};
 use crate::controller::reconciler::{CLAIM_PAUSE, Next};
@@ -38,6 +39,11 @@ pub(super) async fn register(
         Some(record) if is_current(&record, valid) => return Ok(Registered::Record(Box::new(record))),
         known => known,
     };
+    let event = if known.is_some() {
+        "client_changed"
+    } else {
+        "client_registered"
+    };
     let has_versions = known.is_some_and(|record| !record.secret_versions.is_empty());
     let initial = if valid.client.is_public() || has_versions {
         Some(Vec::new())
@@ -66,7 +72,10 @@ pub(super) async fn register(
     };
     reach(FailPoint::BeforeRegister);
     Ok(match context.store.register_client(registration).await? {
-        RegisterClient::Registered(record) => Registered::Record(record),
+        RegisterClient::Registered(record) => {
+            audit::client(event, &record.client.client_id, &record.client.uid);
+            Registered::Record(record)
+        }
         RegisterClient::ClientIdHeld(holder) => Registered::Refused(
             Verdict::no(
                 reason::CLIENT_ID_CONFLICT,

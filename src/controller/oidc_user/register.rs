@@ -3,6 +3,7 @@
 use super::password::Password;
 use super::validate::ValidUser;
 use crate::controller::ControllerContext;
+use crate::controller::audit;
 use crate::controller::condition::Verdict;
 use crate::controller::fail_point::{FailPoint, reach};
 use crate::controller::reconciler::{CLAIM_PAUSE, Next};
@@ -35,6 +36,11 @@ pub(super) async fn register(
     {
         return Ok(Registered::Record(Box::new(record.clone())));
     }
+    let event = if known.is_some() {
+        "user_changed"
+    } else {
+        "user_registered"
+    };
     let registration = UserRegistration {
         user: valid.user.clone(),
         resource: valid.resource.clone(),
@@ -42,7 +48,10 @@ pub(super) async fn register(
     };
     reach(FailPoint::BeforeRegister);
     Ok(match context.store.register_user(registration).await? {
-        RegisterUser::Registered(record) => Registered::Record(record),
+        RegisterUser::Registered(record) => {
+            audit::user(event, &record.user.subject, &record.user.uid);
+            Registered::Record(record)
+        }
         RegisterUser::UsernameHeld(holder) => Registered::Refused(
             Verdict::no(
                 reason::USERNAME_CONFLICT,

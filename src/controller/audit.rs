@@ -1,0 +1,23 @@
+//! Audit events of registrations: which clients and users there are has changed. Ids only, under the log target of the
+//! provider's audit events, which this module may not import.
+
+use crate::oidc::identifier::{ClientId, ResourceUid, Subject};
+
+const TARGET: &str = "claviger::audit";
+
+/// A client was registered or changed.
+pub(super) fn client(event: &'static str, client_id: &ClientId, uid: &ResourceUid) {
+    tracing::info!(target: TARGET, event, %client_id, resource_uid = uid.as_str());
+}
+
+/// A user was registered or changed.
+pub(super) fn user(event: &'static str, subject: &Subject, uid: &ResourceUid) {
+    tracing::info!(target: TARGET, event, %subject, resource_uid = uid.as_str());
+}
+
+/// Clients or users of these resources are gone.
+pub(super) fn gone(event: &'static str, uids: &[ResourceUid]) {
+    for uid in uids {
+        tracing::info!(target: TARGET, event, resource_uid = uid.as_str());
+    }
+}
