@@ -2,6 +2,7 @@
 
 use jsonwebtoken::{Algorithm, decode_header};
 use serde_json::{Value, json};
+use testbed::browser::form::Form;
 use testbed::browser::{Arrival, Browser, Page};
 use testbed::relying_party::{AuthorizationRequest, RelyingParty, Tokens};
 use url::Url;
@@ -70,7 +71,7 @@ async fn the_authorization_request_leads_to_the_sign_in_page(
     };
     assert_eq!(page.status, 200);
     assert_eq!(page.headers["cache-control"], "no-store");
-    let form = page.forms().into_iter().find(|form| form.asks_for_sign_in());
+    let form = page.forms().into_iter().find(Form::asks_for_sign_in);
     assert!(
         form.is_some_and(|form| form.has_button("sign-in")),
         "{}",
@@ -81,11 +82,7 @@ async fn the_authorization_request_leads_to_the_sign_in_page(
 
 /// Step 3.
 async fn signing_in_leads_to_consent(browser: &Browser, sign_in: &Page) -> Page {
-    let mut form = sign_in
-        .forms()
-        .into_iter()
-        .find(|form| form.asks_for_sign_in())
-        .unwrap();
+    let mut form = sign_in.forms().into_iter().find(Form::asks_for_sign_in).unwrap();
     form.fill("username", USERNAME).unwrap();
     form.fill("password", PASSWORD).unwrap();
     let answer = browser.submit(sign_in, &form, Some("sign-in")).await.unwrap();

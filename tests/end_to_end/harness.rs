@@ -104,6 +104,13 @@ impl World {
         store: StoreKind,
         adjust: impl FnOnce(&mut ClavigerOptions),
     ) -> Served {
+        let mut served = self.launch(store, adjust).await;
+        served.claviger.wait_until_ready().await.unwrap();
+        served
+    }
+
+    /// The same, and does not wait for anything.
+    pub(crate) async fn launch(&self, store: StoreKind, adjust: impl FnOnce(&mut ClavigerOptions)) -> Served {
         let namespace = self.cluster.temp_namespace("apps").await.unwrap();
         let folder = Folder::new("end-to-end").unwrap();
         let mut options = self.options(&namespace, &folder.join("claviger.log"));
@@ -111,7 +118,7 @@ impl World {
             options.store = format!("sled:{}", folder.join("store").display());
         }
         adjust(&mut options);
-        let claviger = Claviger::start(options).await.unwrap();
+        let claviger = Claviger::launch(Address::choose().unwrap(), options).unwrap();
         Served {
             claviger,
             namespace,

@@ -6,11 +6,20 @@
     reason = "whatever does not start or answer is a failed test, in a function of its own or not"
 )]
 
+mod bad_cluster;
+mod bad_flags;
 mod bad_objects;
+mod bad_places;
 mod clients;
 mod flow;
+mod forwarded;
 mod harness;
+mod late_cluster;
+mod launch;
+mod leaks;
+mod marks;
 mod outage;
 mod races;
 mod restart;
+mod scenario;
 mod wire;

@@ -1,5 +1,6 @@
 //! Requests to the last byte over TCP, also such as no HTTP library would send, and many that arrive at one moment.
 
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -121,13 +122,13 @@ pub(crate) fn post(port: u16, target: &str, headers: &[(&str, &str)], form: &[(&
 fn request(method: &str, port: u16, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        text.push_str(&format!("Host: 127.0.0.1:{port}\r\n"));
+        write!(text, "Host: 127.0.0.1:{port}\r\n").unwrap();
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        write!(text, "{name}: {value}\r\n").unwrap();
     }
     if method == "POST" {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(text, "Content-Length: {}\r\n", body.len()).unwrap();
     }
     text.push_str("\r\n");
     text.push_str(body);
