@@ -191,7 +191,7 @@ async fn user_killed_at(world: &mut Installation, point: &str) -> Result<()> {
 /// The one Secret that is owned by a resource.
 async fn the_secret_of(world: &Installation, namespace: &str, owner: &DynamicObject) -> Result<Secret> {
     let secrets: Api<Secret> = Api::namespaced(world.cluster.client()?, namespace);
-    let mut owned: Vec<Secret> = secrets
+    let mut found: Vec<Secret> = secrets
         .list(&ListParams::default())
         .await?
         .into_iter()
@@ -202,8 +202,8 @@ async fn the_secret_of(world: &Installation, namespace: &str, owner: &DynamicObj
                 .any(|uid| uid == owner.metadata.uid.as_ref())
         })
         .collect();
-    assert_eq!(owned.len(), 1, "one Secret");
-    owned.pop().context("one Secret")
+    assert_eq!(found.len(), 1, "one Secret");
+    found.pop().context("one Secret")
 }
 
 async fn error_for_a_made_up_code(app: &RelyingParty) -> Result<String> {
