@@ -20,7 +20,9 @@ test: tools browser-tools ## every test, against a real API server and a real Ch
 	$(CARGO) test --workspace
 	$(CARGO) test --workspace --features claviger/fail-points --test crashes
 
-test-full: test lint ## the tests, and everything that lint looks at
+# Tests whose count can be larger read TEST_FULL: it is set to 1 here, and they print which count they ran.
+test-full: export TEST_FULL = 1
+test-full: test lint ## the tests at their full counts (hours), and everything that lint looks at
 
 lint: deny ## formatting, clippy, shell scripts, dependencies
 	$(CARGO) fmt --all --check
