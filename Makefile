@@ -7,7 +7,7 @@ TOOLS := tests/tools
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full lint fmt crds chart bench deny tools browser-tools
+.PHONY: help run test test-full image lint fmt crds chart bench deny tools browser-tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,11 +24,14 @@ test: tools browser-tools ## every test, against a real API server and a real Ch
 test-full: export TEST_FULL = 1
 test-full: test lint ## the tests at their full counts (hours), and everything that lint looks at
 
+image: ## the container image as an OCI archive, target/image/claviger.tar, without a container engine
+	@image/build.sh
+
 lint: deny ## formatting, clippy, shell scripts, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features claviger/fail-points --quiet -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(TOOLS)/*.sh; \
-	else echo "shellcheck is not installed: the scripts in $(TOOLS) were not looked at"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(TOOLS)/*.sh image/*.sh; \
+	else echo "shellcheck is not installed: the shell scripts were not looked at"; fi
 
 fmt: ## format the Rust sources
 	$(CARGO) fmt --all
