@@ -22,8 +22,8 @@ use crate::oidc::password::PasswordHash;
 use crate::oidc::scope::ScopeSet;
 use records::{
     AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, RefreshTokenRecord, ResourceRef, SessionRecord,
-    UserRecord, UserRegistration,
+    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, ResourceRef,
+    SessionRecord, UserRecord, UserRegistration,
 };
 
 /// Why an operation was not carried out.
@@ -129,6 +129,37 @@ pub enum RotateRefreshToken {
     Refused,
 }
 
+/// What hangs on a person's account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Live sessions, the one used last first.
+    pub sessions: Vec<SessionRecord>,
+    /// Clients that the person has allowed something or that hold something of theirs, by name.
+    pub apps: Vec<AccountApp>,
+}
+
+/// A client in a person's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountApp {
+    /// The client, live or not.
+    pub client: ClientRecord,
+    /// What the person has allowed it to ask for without asking them again.
+    pub consented: ScopeSet,
+    /// What it holds: neither revoked nor expired, nor of a session that is over.
+    pub grants: Vec<GrantRecord>,
+}
+
+/// What changing a password came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangePassword {
+    /// The new password counts; everything but the new session with what hung on the old one has ended.
+    Changed,
+    /// The password that was verified is not the current one any more; nothing was written.
+    NotCurrent,
+    /// The session ended, or the user was disabled or deleted meanwhile; nothing was written.
+    SessionGone,
+}
+
 /// The port. See the module documentation; all operations are atomic and durable when they return.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -210,8 +241,9 @@ pub trait Store: Send + Sync + 'static {
 
     // --- users ---
 
-    /// Registers a user or replaces what is known of them, keyed by uid. Becoming disabled, or a password from another
-    /// source than before, ends all sessions and grants.
+    /// Registers a user or replaces what is known of them, keyed by uid. Becoming disabled, or another password than the
+    /// resource gave before (another source and another hash), ends all sessions and grants, and the password that the
+    /// person chose.
     ///
     /// SQL: `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
     /// `SELECT … FROM users WHERE uid = $1 FOR UPDATE`; `INSERT INTO users … SELECT … WHERE NOT EXISTS (SELECT FROM
@@ -225,9 +257,10 @@ pub trait Store: Send + Sync + 'static {
     /// SQL: `UPDATE users SET done = $2 WHERE uid = $1`.
     async fn complete_user(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError>;
 
-    /// Replaces a hash by a stronger one of the same password, if `old` is still the hash.
+    /// Replaces a hash by a stronger one of the same password, if `old` is still the hash of the resource's password or of
+    /// the person's own.
     ///
-    /// SQL: `UPDATE users SET password_hash = $3 WHERE uid = $1 AND password_hash = $2`.
+    /// SQL: `UPDATE users SET password_hash = $3 WHERE uid = $1 AND password_hash = $2`, and the same of `own_password_hash`.
     async fn upgrade_password(
         &self,
         uid: &ResourceUid,
@@ -318,6 +351,57 @@ pub trait Store: Send + Sync + 'static {
         user: &ResourceUid,
         client: &ResourceUid,
     ) -> Result<ScopeSet, StoreError>;
+
+    // --- what people see and end of their own ---
+
+    /// Stores a new session that continues no interaction: the person signed in to see their account. Otherwise as
+    /// [`Store::sign_in`].
+    ///
+    /// SQL: as [`Store::sign_in`], without the interaction.
+    async fn begin_session(
+        &self,
+        session: SessionRecord,
+        replaces: Option<TokenHash>,
+    ) -> Result<SignIn, StoreError>;
+
+    /// What hangs on a user's account.
+    ///
+    /// SQL: in one snapshot `SELECT … FROM sessions WHERE user_uid = $1 AND …live`; `SELECT … FROM grants JOIN clients … LEFT
+    /// JOIN sessions … WHERE grants.user_uid = $1 AND revoked_at IS NULL AND grants.expires_at > now() AND (offline OR
+    /// sessions…live)`; `SELECT … FROM consents JOIN clients … WHERE user_uid = $1`.
+    async fn account(&self, user: &ResourceUid) -> Result<Account, StoreError>;
+
+    /// Ends one session of a user, and the grants that hang on it. False when the user has no such session.
+    ///
+    /// SQL: `DELETE FROM sessions WHERE hash = $2 AND user_uid = $1`, cascading as [`Store::end_session`].
+    async fn end_session_of(&self, user: &ResourceUid, hash: &TokenHash) -> Result<bool, StoreError>;
+
+    /// Ends every session of a user but one, and the grants that hang on them. Gives how many ended.
+    ///
+    /// SQL: `DELETE FROM sessions WHERE user_uid = $1 AND hash <> $2`, cascading as [`Store::end_session`].
+    async fn end_other_sessions(&self, user: &ResourceUid, keep: &TokenHash) -> Result<usize, StoreError>;
+
+    /// Ends every grant of a user to a client, and forgets the consent. False when there was neither.
+    ///
+    /// SQL: `DELETE FROM grants WHERE user_uid = $1 AND client_uid = $2`; `DELETE FROM consents WHERE user_uid = $1 AND
+    /// client_uid = $2`.
+    async fn end_app(&self, user: &ResourceUid, client: &ResourceUid) -> Result<bool, StoreError>;
+
+    /// Sets the password that a person chose, if `current` is still the hash that lets them in. `session` takes the place
+    /// of `replaces`, with the grants that hang on that; every other session ends, and every other grant, offline ones
+    /// too: who knew the old password may hold them.
+    ///
+    /// SQL: `SELECT FROM sessions JOIN users … WHERE hash = $2 AND …live FOR UPDATE`; `UPDATE users SET own_password_hash = $4,
+    /// own_password_set_at = $5 WHERE uid = $1 AND COALESCE(own_password_hash, password_hash) = $3`; `INSERT INTO sessions`;
+    /// `UPDATE grants SET session = $6 WHERE session = $2 AND NOT offline`; `DELETE FROM grants WHERE user_uid = $1 AND
+    /// (offline OR session <> $6)`; `DELETE FROM sessions WHERE user_uid = $1 AND hash <> $6`; any empty answer rolls back.
+    async fn change_password(
+        &self,
+        replaces: &TokenHash,
+        session: SessionRecord,
+        current: &PasswordHash,
+        new: OwnPasswordRecord,
+    ) -> Result<ChangePassword, StoreError>;
 
     // --- grants, codes, tokens ---
 

@@ -77,10 +77,7 @@ impl Provider {
             .user_by_username(username)
             .await
             .map_err(Fault::store("read the user who signs in"))?;
-        let hash = user
-            .as_ref()
-            .and_then(|user| user.password.as_ref())
-            .map(|password| &password.hash);
+        let hash = user.as_ref().and_then(UserRecord::password_hash);
         // Too long to be anybody's: one hash all the same, of nothing.
         let empty = Password::new("");
         let Some(typed) = password.or(empty.as_ref()) else {
@@ -116,11 +113,11 @@ impl Provider {
 
     /// Hashes again with today's parameters. The sign-in does not depend on it: the next one tries again.
     async fn upgrade_hash(&self, user: &UserRecord, password: &Password) {
-        let Some(old) = &user.password else { return };
+        let Some(old) = user.password_hash() else { return };
         let upgraded = match self.hasher.hash(password).await {
             Ok(new) => self
                 .store
-                .upgrade_password(&user.user.uid, &old.hash, new)
+                .upgrade_password(&user.user.uid, old, new)
                 .await
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

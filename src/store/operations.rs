@@ -3,6 +3,7 @@
 //! Each method only opens a transaction and calls a function of the submodule for its kind of record; those functions
 //! are plain, synchronous and take the time as a value.
 
+pub(super) mod accounts;
 pub(super) mod authorization_codes;
 pub(super) mod binding;
 pub(super) mod clients;
@@ -19,12 +20,12 @@ use async_trait::async_trait;
 use super::key_value::Engine;
 use super::records::{
     AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, RefreshTokenRecord, SessionRecord, UserRecord,
-    UserRegistration,
+    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SessionRecord,
+    UserRecord, UserRegistration,
 };
 use super::{
-    IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser, RotateRefreshToken, SignIn, Store,
-    StoreError,
+    Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
+    RotateRefreshToken, SignIn, Store, StoreError,
 };
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
@@ -163,7 +164,7 @@ impl<E: Engine> Store for E {
         interaction: InteractionRecord,
     ) -> Result<SignIn, StoreError> {
         self.write(move |transaction, now| {
-            sessions::sign_in(transaction, now, session, replaces, &interaction)
+            sessions::sign_in(transaction, now, session, replaces, Some(&interaction))
         })
         .await
     }
@@ -217,6 +218,53 @@ impl<E: Engine> Store for E {
         let (user, client) = (user.clone(), client.clone());
         self.read(move |view, _| grants::consented_scopes(view, &user, &client))
             .await
+    }
+
+    async fn begin_session(
+        &self,
+        session: SessionRecord,
+        replaces: Option<TokenHash>,
+    ) -> Result<SignIn, StoreError> {
+        self.write(move |transaction, now| sessions::sign_in(transaction, now, session, replaces, None))
+            .await
+    }
+
+    async fn account(&self, user: &ResourceUid) -> Result<Account, StoreError> {
+        let user = user.clone();
+        self.read(move |view, now| accounts::account(view, now, &user))
+            .await
+    }
+
+    async fn end_session_of(&self, user: &ResourceUid, hash: &TokenHash) -> Result<bool, StoreError> {
+        let (user, hash) = (user.clone(), *hash);
+        self.write(move |transaction, _| accounts::end_session(transaction, &user, &hash))
+            .await
+    }
+
+    async fn end_other_sessions(&self, user: &ResourceUid, keep: &TokenHash) -> Result<usize, StoreError> {
+        let (user, keep) = (user.clone(), *keep);
+        self.write(move |transaction, now| accounts::end_other_sessions(transaction, now, &user, &keep))
+            .await
+    }
+
+    async fn end_app(&self, user: &ResourceUid, client: &ResourceUid) -> Result<bool, StoreError> {
+        let (user, client) = (user.clone(), client.clone());
+        self.write(move |transaction, _| accounts::end_app(transaction, &user, &client))
+            .await
+    }
+
+    async fn change_password(
+        &self,
+        replaces: &TokenHash,
+        session: SessionRecord,
+        current: &PasswordHash,
+        new: OwnPasswordRecord,
+    ) -> Result<ChangePassword, StoreError> {
+        let (replaces, current) = (*replaces, current.clone());
+        self.write(move |transaction, now| {
+            accounts::change_password(transaction, now, &replaces, session, &current, new)
+        })
+        .await
     }
 
     async fn issue_authorization_code(

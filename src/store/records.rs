@@ -101,8 +101,11 @@ pub struct UserRecord {
     pub user: EndUser,
     /// The resource.
     pub resource: ResourceRef,
-    /// Their password, if they have one.
+    /// The password that their resource gives, if it gives one.
     pub password: Option<PasswordRecord>,
+    /// The password that they chose themselves, until the resource gives another.
+    #[serde(default)]
+    pub own_password: Option<OwnPasswordRecord>,
     /// Since when the resource is missing; refused while this is set.
     pub absent_since: Option<Timestamp>,
     /// What is done, see [`super::Store::complete_user`].
@@ -114,6 +117,15 @@ impl UserRecord {
     pub fn is_live(&self) -> bool {
         !self.user.disabled && self.absent_since.is_none()
     }
+
+    /// The hash of the password that lets them in: their own wins over the resource's.
+    pub fn password_hash(&self) -> Option<&PasswordHash> {
+        match (&self.own_password, &self.password) {
+            (Some(own), _) => Some(&own.hash),
+            (None, Some(password)) => Some(&password.hash),
+            (None, None) => None,
+        }
+    }
 }
 
 /// A password as kept.
@@ -123,6 +135,15 @@ pub struct PasswordRecord {
     pub hash: PasswordHash,
     /// What it was made from: changes exactly when the password may have changed, so that nothing is hashed twice.
     pub source: String,
+}
+
+/// A password that a person chose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnPasswordRecord {
+    /// The hash.
+    pub hash: PasswordHash,
+    /// When they chose it.
+    pub set_at: Timestamp,
 }
 
 /// A registration of a user.

@@ -11,12 +11,12 @@ use claviger::oidc::scope::ScopeSet;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{
     AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, RefreshTokenRecord, SessionRecord, UserRecord,
-    UserRegistration,
+    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SessionRecord,
+    UserRecord, UserRegistration,
 };
 use claviger::store::{
-    IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser, RotateRefreshToken, SignIn, Store,
-    StoreError,
+    Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
+    RotateRefreshToken, SignIn, Store, StoreError,
 };
 
 /// What happens at an operation.
@@ -228,6 +228,46 @@ impl Store for FaultyStore {
     ) -> Result<ScopeSet, StoreError> {
         self.reach("consented_scopes")?;
         self.inner.consented_scopes(user, client).await
+    }
+
+    async fn begin_session(
+        &self,
+        session: SessionRecord,
+        replaces: Option<TokenHash>,
+    ) -> Result<SignIn, StoreError> {
+        self.reach("begin_session")?;
+        self.inner.begin_session(session, replaces).await
+    }
+
+    async fn account(&self, user: &ResourceUid) -> Result<Account, StoreError> {
+        self.reach("account")?;
+        self.inner.account(user).await
+    }
+
+    async fn end_session_of(&self, user: &ResourceUid, hash: &TokenHash) -> Result<bool, StoreError> {
+        self.reach("end_session_of")?;
+        self.inner.end_session_of(user, hash).await
+    }
+
+    async fn end_other_sessions(&self, user: &ResourceUid, keep: &TokenHash) -> Result<usize, StoreError> {
+        self.reach("end_other_sessions")?;
+        self.inner.end_other_sessions(user, keep).await
+    }
+
+    async fn end_app(&self, user: &ResourceUid, client: &ResourceUid) -> Result<bool, StoreError> {
+        self.reach("end_app")?;
+        self.inner.end_app(user, client).await
+    }
+
+    async fn change_password(
+        &self,
+        replaces: &TokenHash,
+        session: SessionRecord,
+        current: &PasswordHash,
+        new: OwnPasswordRecord,
+    ) -> Result<ChangePassword, StoreError> {
+        self.reach("change_password")?;
+        self.inner.change_password(replaces, session, current, new).await
     }
 
     async fn issue_authorization_code(

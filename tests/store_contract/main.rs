@@ -11,6 +11,7 @@ mod clock;
 #[path = "../common/fixtures.rs"]
 mod fixtures;
 
+mod accounts;
 mod belonging;
 mod bench;
 mod clients;
@@ -47,6 +48,17 @@ macro_rules! for_each_back_end {
 }
 
 for_each_back_end! {
+    accounts {
+        rule_61_a_session_begins_without_an_interaction,
+        rule_75_an_account_shows_what_is_there,
+        rule_75_one_session_ends,
+        rule_75_all_other_sessions_end,
+        rule_38_an_apps_grants_end_with_its_consent,
+        rule_38_a_password_that_the_person_chose_ends_the_rest,
+        rule_38_a_password_is_changed_only_by_who_knows_it,
+        rule_38_two_changes_at_once_are_one,
+        rule_38_a_reset_wins_over_the_persons_own_password,
+    }
     belonging {
         the_first_cluster_stays,
         the_first_keyring_stays,

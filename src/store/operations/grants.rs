@@ -164,3 +164,17 @@ pub(in crate::store) fn remember_consent(
     CONSENTS_OF_CLIENT.put(transaction, client, user);
     CONSENTS.put(transaction, &[user, client], &allowed)
 }
+
+/// Forgets what the user has allowed the client; false when that was nothing.
+pub(in crate::store) fn forget_consent(
+    transaction: &mut dyn Transaction,
+    user: &ResourceUid,
+    client: &ResourceUid,
+) -> Result<bool, StoreError> {
+    let (user, client) = (user.as_str().as_bytes(), client.as_str().as_bytes());
+    let known = CONSENTS.get(transaction, &[user, client])?.is_some();
+    CONSENTS_OF_USER.delete(transaction, user, client);
+    CONSENTS_OF_CLIENT.delete(transaction, client, user);
+    CONSENTS.delete(transaction, &[user, client]);
+    Ok(known)
+}

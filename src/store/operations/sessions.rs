@@ -21,11 +21,25 @@ pub(in crate::store) fn sign_in(
     now: Timestamp,
     session: SessionRecord,
     replaces: Option<TokenHash>,
-    interaction: &InteractionRecord,
+    interaction: Option<&InteractionRecord>,
 ) -> Result<SignIn, StoreError> {
     if users::live(transaction, &session.user_uid)?.is_none() {
         return Ok(SignIn::UserRefused);
     }
+    begin(transaction, now, session, replaces)?;
+    if let Some(interaction) = interaction {
+        interactions::begin(transaction, interaction)?;
+    }
+    Ok(SignIn::SignedIn)
+}
+
+/// Stores a session in the place of another.
+pub(in crate::store) fn begin(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    session: SessionRecord,
+    replaces: Option<TokenHash>,
+) -> Result<(), StoreError> {
     let hash = session.hash;
     if let Some(replaced) = replaces {
         // A session that is over has ended its grants, swept or not: they do not come back with the next sign-in.
@@ -37,9 +51,7 @@ pub(in crate::store) fn sign_in(
     }
     SESSIONS_OF_USER.put(transaction, session.user_uid.as_str().as_bytes(), hash.as_bytes());
     expiry::Subject::Session(hash).look_at(transaction, ends_at(&session));
-    put(transaction, session)?;
-    interactions::begin(transaction, interaction)?;
-    Ok(SignIn::SignedIn)
+    put(transaction, session)
 }
 
 /// When the session ends if it is not used again.

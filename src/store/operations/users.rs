@@ -10,7 +10,7 @@ use crate::store::key_value::tables::{
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{expiry, grants, sessions};
-use crate::store::records::{Digest, PasswordRecord, UserRecord, UserRegistration};
+use crate::store::records::{Digest, OwnPasswordRecord, PasswordRecord, UserRecord, UserRegistration};
 use crate::store::{RegisterUser, StoreError};
 
 pub(in crate::store) fn register(
@@ -62,6 +62,9 @@ enum Claim {
 
 fn merge(known: Option<&UserRecord>, registration: UserRegistration) -> UserRecord {
     let known_password = known.and_then(|known| known.password.as_ref());
+    let own_password = known
+        .filter(|_| is_same(known_password, registration.password.as_ref()))
+        .and_then(|known| known.own_password.clone());
     // A hash of the same source may have been made stronger since; it must not become weak again.
     let password = if source(known_password) == source(registration.password.as_ref()) {
         known_password.cloned()
@@ -72,6 +75,7 @@ fn merge(known: Option<&UserRecord>, registration: UserRegistration) -> UserReco
         user: registration.user,
         resource: registration.resource,
         password,
+        own_password,
         absent_since: None,
         done: known.and_then(|known| known.done.clone()),
     }
@@ -88,7 +92,7 @@ fn replace(
     if subject_changes {
         retire_subject(transaction, known)?;
     }
-    let password_changes = source(known.password.as_ref()) != source(record.password.as_ref());
+    let password_changes = !is_same(known.password.as_ref(), record.password.as_ref());
     if record.user.disabled || subject_changes || password_changes {
         end_everything(transaction, &record.user.uid)?;
     }
@@ -97,6 +101,16 @@ fn replace(
 
 fn source(password: Option<&PasswordRecord>) -> Option<&str> {
     password.map(|password| password.source.as_str())
+}
+
+/// Whether the resource gives the same password as before: from the same source, or found to be the same behind another
+/// one (the Secret was given a label), which the registration says by repeating the hash.
+fn is_same(before: Option<&PasswordRecord>, after: Option<&PasswordRecord>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => before.source == after.source || before.hash == after.hash,
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 pub(in crate::store) fn complete(
@@ -120,10 +134,20 @@ pub(in crate::store) fn upgrade_password(
     let Some(mut record) = by_uid(transaction, uid)? else {
         return Ok(());
     };
-    match &mut record.password {
-        Some(password) if password.hash == *old => password.hash = new,
+    match (&mut record.own_password, &mut record.password) {
+        (Some(own), _) if own.hash == *old => own.hash = new,
+        (_, Some(password)) if password.hash == *old => password.hash = new,
         _ => return Ok(()),
     }
+    put(transaction, &record)
+}
+
+pub(in crate::store) fn set_own_password(
+    transaction: &mut dyn Transaction,
+    mut record: UserRecord,
+    password: OwnPasswordRecord,
+) -> Result<(), StoreError> {
+    record.own_password = Some(password);
     put(transaction, &record)
 }
 

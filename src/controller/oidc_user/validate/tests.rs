@@ -14,6 +14,7 @@ fn record(subject: &str) -> UserRecord {
         user: valid.user,
         resource: valid.resource,
         password: None,
+        own_password: None,
         absent_since: None,
         done: None,
     }
