@@ -42,6 +42,8 @@ struct Parts {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     store: Arc<dyn Store>,
+    /// The store takes the place of a damaged one, which had a keyring.
+    store_is_recovered: bool,
     hasher: Arc<dyn PasswordHasher>,
     health: Health,
     gate: Gate,
@@ -54,14 +56,16 @@ pub async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
     let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let location = settings.store.clone();
+    let recover = settings.recover_store;
     let store_clock = Arc::clone(&clock);
-    let mut opened = tokio::task::spawn_blocking(move || OpenedStore::open(&location, store_clock))
+    let mut opened = tokio::task::spawn_blocking(move || OpenedStore::open(&location, recover, store_clock))
         .await
         .context("failed to open the store")??;
     let parts = Parts {
         clock,
         random: Arc::new(SystemRandom),
         store: Arc::clone(&opened.store),
+        store_is_recovered: opened.recovered,
         hasher: Arc::new(
             Argon2Hasher::new(Arc::new(SystemRandom))
                 .context("failed to start the threads that hash passwords")?,
@@ -124,7 +128,15 @@ async fn bind(flag: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpLi
 async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     let cluster = Cluster::connect(settings).await?;
     let keyring = Arc::new(cluster.open_keyring(parts).await?);
-    bind_keyring(parts.store.as_ref(), &keyring).await?;
+    let is_bound = parts
+        .store
+        .keyring_id()
+        .await
+        .context("failed to read the store")?
+        .is_some();
+    if is_bound {
+        bind_keyring(parts.store.as_ref(), &keyring).await?;
+    }
     let provider = Provider::new(
         settings.issuer.clone(),
         Arc::clone(&parts.store),
@@ -135,6 +147,11 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     );
     parts.gate.open(http::router(provider));
     cluster.check(parts).await?;
+    if !is_bound {
+        // Nothing but the resources says which keyring a store that is empty, or was lost, belongs to.
+        cluster.check_keyring(parts, &keyring).await?;
+        bind_keyring(parts.store.as_ref(), &keyring).await?;
+    }
     let context = ControllerContext {
         client: cluster.client.clone(),
         settings: Arc::new(cluster.settings.clone()),

@@ -31,6 +31,12 @@ pub struct ServeSettings {
     #[arg(long, env = "CLAVIGER_STORE", default_value = "sled:claviger-store", value_parser = StoreLocation::from_str)]
     pub store: StoreLocation,
 
+    /// Where the store is damaged, move what is there aside, into a folder `damaged-TIME` of the store's, and begin an
+    /// empty one: clients and users are registered again from the cluster, and everybody signs in again. Without damage
+    /// this does nothing
+    #[arg(long, env = "CLAVIGER_RECOVER_STORE")]
+    pub recover_store: bool,
+
     /// Where the keyring is kept: `secret:[NAMESPACE/]NAME` or `dir:PATH`
     #[arg(
         long,

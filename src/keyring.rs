@@ -216,6 +216,11 @@ impl Keyring {
         self.master_keys.last().map_or("", MasterKey::id)
     }
 
+    /// Whether secrets that were derived from this master key can be derived again.
+    pub fn has_master_key(&self, id: &str) -> bool {
+        self.master_key(id).is_some()
+    }
+
     fn master_key(&self, id: &str) -> Option<&MasterKey> {
         self.master_keys.iter().find(|key| key.id() == id)
     }

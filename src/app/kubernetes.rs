@@ -103,12 +103,19 @@ impl Cluster {
             .await
             .context("failed to read the store")?
             .is_some();
-        let referred = known_to_store
+        let referred = parts.store_is_recovered
+            || known_to_store
             || startup::any_status_refers_to_keyring(&self.client, &self.settings, &parts.health).await?;
         if referred {
             return Ok(loaded);
         }
         Ok(Keyring::load_or_create(self.storage.as_ref(), true, now, random).await)
+    }
+
+    /// Refuses a keyring that none of the secrets which the resources tell of was derived from.
+    pub(super) async fn check_keyring(&self, parts: &Parts, keyring: &Keyring) -> anyhow::Result<()> {
+        startup::check_keyring(&self.client, &self.settings, &parts.health, keyring).await?;
+        Ok(())
     }
 
     /// Waits for the API server; refuses a cluster without the policy and a store of another cluster.

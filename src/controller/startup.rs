@@ -4,6 +4,8 @@
 //! An API server that does not answer is waited for. An answer that refuses is asked for again for ten seconds, since rights
 //! and policies take a moment to work after an installation; then the start ends with what to do.
 
+mod references;
+
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -20,6 +22,8 @@ use crate::crd::v1alpha1::{OidcClient, OidcUser};
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::ClusterIdentity;
 use crate::store::{Store, StoreError};
+
+pub use references::{any_status_refers_to_keyring, check_keyring};
 
 /// How long a refusal may be one of a fresh installation.
 const GRACE: Duration = Duration::from_secs(10);
@@ -61,6 +65,18 @@ pub enum StartupError {
         /// What is here.
         found: String,
     },
+    /// The keyring belongs elsewhere.
+    #[error(
+        "unable to start: the resources tell of client secrets that were derived from the master key {referred}, which the \
+         keyring `{keyring}` does not hold: every client secret would change; give claviger the keyring that belongs to this \
+         cluster (--keyring), restored from a backup if need be"
+    )]
+    OtherKeyring {
+        /// A master key that a status names.
+        referred: String,
+        /// The keyring at hand.
+        keyring: String,
+    },
     /// The store failed.
     #[error("failed to bind the store to the cluster: {0}")]
     Store(StoreError),
@@ -101,43 +117,6 @@ pub async fn claim_store(store: &dyn Store, cluster: &ClusterIdentity) -> Result
             found: in_words(cluster),
         }),
     }
-}
-
-/// Whether the status of any resource tells of secrets that were derived from a keyring: then a new keyring would make
-/// other secrets than those that apps hold.
-pub async fn any_status_refers_to_keyring(
-    client: &Client,
-    settings: &ControllerSettings,
-    health: &Health,
-) -> Result<bool, StartupError> {
-    for api in client_apis(client, settings) {
-        let mut page = ListParams::default().limit(500);
-        loop {
-            let list = asked("list OidcClients", health, || api.list(&page)).await?;
-            let refers = |resource: &OidcClient| {
-                resource
-                    .status
-                    .as_ref()
-                    .is_some_and(|status| !status.secret_versions.is_empty())
-            };
-            if list.items.iter().any(refers) {
-                return Ok(true);
-            }
-            match list.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = page.continue_token(&token),
-                None => break,
-            }
-        }
-    }
-    let users: Api<OidcUser> = Api::namespaced(client.clone(), &settings.namespace);
-    let all = ListParams::default();
-    let list = asked("list OidcUsers", health, || users.list(&all)).await?;
-    Ok(list.items.iter().any(|resource| {
-        resource
-            .status
-            .as_ref()
-            .is_some_and(|status| status.password_secret_ref.is_some())
-    }))
 }
 
 fn client_apis(client: &Client, settings: &ControllerSettings) -> Vec<Api<OidcClient>> {

@@ -13,12 +13,14 @@ mod opening;
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ::sled::Tree;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{RwLock, mpsc, oneshot};
+use tokio::time::timeout;
 
 use self::committer::{Committer, Message};
 use self::folder::Folder;
@@ -30,8 +32,14 @@ use crate::clock::{Clock, Timestamp};
 /// How many operations may wait for the committer; more callers wait for a place.
 const QUEUE: usize = 1024;
 
+/// How long an operation waits for the disk before its caller is told to come again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Makes the database file durable.
 pub type Sync = Box<dyn Fn(&File) -> io::Result<()> + Send>;
+
+/// How many bytes are free on the disk of the database file.
+pub type FreeSpace = Box<dyn Fn(&File) -> io::Result<u64> + Send>;
 
 /// Where and how.
 pub struct SledSettings {
@@ -41,15 +49,21 @@ pub struct SledSettings {
     pub cache_capacity: u64,
     /// How the database file is made durable. Tests count the calls or let one fail.
     pub sync: Sync,
+    /// How the room on its disk is found out.
+    pub free_space: FreeSpace,
+    /// With less room than this nothing is written: sled must never meet a full disk in the middle of a batch.
+    pub reserve: u64,
 }
 
 impl SledSettings {
-    /// The defaults: up to 256 MiB of cache, `fdatasync`.
+    /// The defaults: up to 256 MiB of cache, `fdatasync`, and 64 MiB that stay free.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             cache_capacity: 256 * 1024 * 1024,
             sync: Box::new(File::sync_data),
+            free_space: Box::new(free_space),
+            reserve: 64 * 1024 * 1024,
         }
     }
 }
@@ -80,7 +94,7 @@ impl SledStore {
     ) -> Result<Self, OpenError> {
         let opened = opening::open(&settings)?;
         let folder = Arc::new(opened.folder);
-        let applying = Arc::new(RwLock::new(()));
+        let applying = Arc::new(RwLock::const_new(()));
         let failure = Arc::new(OnceLock::new());
         let (queue, waiting) = mpsc::channel(QUEUE);
         let mut committer = Committer {
@@ -88,13 +102,17 @@ impl SledStore {
             database: opened.database,
             file: opened.file,
             sync: settings.sync,
+            free_space: settings.free_space,
+            reserve: settings.reserve,
+            full: None,
+            epoch_begun: false,
             sequence: opened.sequence,
             clock: Arc::clone(&clock),
             applying: Arc::clone(&applying),
             failure: Arc::clone(&failure),
             folder: Arc::clone(&folder),
         };
-        committer.begin_epoch().map_err(|reason| OpenError::Unusable {
+        committer.begin().map_err(|reason| OpenError::Unusable {
             path: settings.path.clone(),
             reason,
         })?;
@@ -113,6 +131,12 @@ impl SledStore {
         })
     }
 
+    /// Moves a damaged store aside, into a folder within its own that is named by the time, so that the next opening begins
+    /// an empty one. Gives where it is now.
+    pub fn move_aside(path: &Path, now: Timestamp) -> Result<PathBuf, OpenError> {
+        opening::move_aside(path, now)
+    }
+
     /// Commits what waits, marks a clean stop and takes no more writes. Without it, the next start takes this one's end
     /// for a crash.
     pub async fn close(&self) -> Result<(), StoreError> {
@@ -128,10 +152,23 @@ impl SledStore {
         queue.send(message).await.map_err(|_| self.stopped())
     }
 
+    fn slow(&self) -> StoreError {
+        match self.failure.get() {
+            Some(_) => self.stopped(),
+            None => StoreError::Unavailable(format!("its disk has not answered for {} s", PATIENCE.as_secs())),
+        }
+    }
+
     fn stopped(&self) -> StoreError {
         let reason = self.failure.get().map_or("it is closed", String::as_str);
         StoreError::Unavailable(reason.to_owned())
     }
+}
+
+fn free_space(file: &File) -> io::Result<u64> {
+    let disk = rustix::fs::fstatvfs(file)?;
+    // To the superuser the disk may give more; that is left to others.
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 impl Drop for SledStore {
@@ -155,7 +192,9 @@ impl Engine for SledStore {
         if self.failure.get().is_some() {
             return Err(self.stopped());
         }
-        let _whole_batches = self.applying.read().unwrap_or_else(PoisonError::into_inner);
+        let _whole_batches = timeout(PATIENCE, self.applying.read())
+            .await
+            .map_err(|_| self.slow())?;
         view(&self.tree, self.clock.now())
     }
 
@@ -166,8 +205,12 @@ impl Engine for SledStore {
     {
         let (answer, answered) = oneshot::channel();
         let operation = committer::operation(change, answer);
-        self.send(Message::Write(operation)).await?;
-        answered.await.map_err(|_| self.stopped())?
+        let committed = async {
+            self.send(Message::Write(operation)).await?;
+            answered.await.map_err(|_| self.stopped())?
+        };
+        // Nobody runs an operation whose caller has gone unless it had begun, and then the caller cannot know.
+        timeout(PATIENCE, committed).await.map_err(|_| self.slow())?
     }
 }
 

@@ -233,7 +233,7 @@ async fn a_damaged_store_is_refused() {
                 "it has version 2 and this claviger reads version 1",
                 "use the claviger that wrote it",
             ],
-            _ => &["it is damaged (", "restore a backup, or move the folder away"],
+            _ => &["it is damaged (", "restore a backup, or start with --recover-store"],
         };
         let line = Start::new().sled(&copy).refused().await;
         for part in rest.iter().copied().chain([place.as_str()]) {
@@ -284,7 +284,7 @@ fn open(path: &Path) -> SledStore {
     SledStore::open(SledSettings::at(path), Arc::new(SystemClock), Box::new(|_| ())).unwrap()
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

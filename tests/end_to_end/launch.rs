@@ -14,6 +14,7 @@ use crate::harness::PATIENCE;
 /// A start with these flags and nothing of the environment.
 pub(crate) struct Start {
     flags: BTreeMap<&'static str, String>,
+    switches: Vec<&'static str>,
     kubeconfig: Option<PathBuf>,
     folder: Folder,
 }
@@ -31,6 +32,7 @@ impl Start {
         ]);
         Self {
             flags,
+            switches: Vec::new(),
             kubeconfig: None,
             folder: Folder::new("start").unwrap(),
         }
@@ -39,6 +41,12 @@ impl Start {
     /// Sets a flag.
     pub(crate) fn flag(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.flags.insert(name, value.into());
+        self
+    }
+
+    /// Sets a flag that takes no value.
+    pub(crate) fn switch(mut self, name: &'static str) -> Self {
+        self.switches.push(name);
         self
     }
 
@@ -69,6 +77,9 @@ impl Start {
         command.arg("serve");
         for (name, value) in &self.flags {
             command.arg(format!("--{name}={value}"));
+        }
+        for name in &self.switches {
+            command.arg(format!("--{name}"));
         }
         command.env("HOME", self.folder.path());
         if let Some(kubeconfig) = &self.kubeconfig {

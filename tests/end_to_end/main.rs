@@ -20,6 +20,7 @@ mod leaks;
 mod marks;
 mod outage;
 mod races;
+mod recovery;
 mod restart;
 mod scenario;
 mod wire;

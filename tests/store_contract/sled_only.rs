@@ -1,6 +1,7 @@
 //! What only the embedded back end promises: durability, and a way in that never begins anew by silence.
 
 mod damage;
+mod disk;
 mod durability;
 
 use std::path::Path;

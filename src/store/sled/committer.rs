@@ -3,15 +3,18 @@
 //! It takes all operations that wait, runs them one after another over the batch so far and the tree (so that each
 //! compare-and-set is serial by construction), then: apply the batch, flush, `fdatasync`, acknowledge all. An error in
 //! any of the three leaves the disk in a state that nobody knows, so it ends everything and is never tried again.
+//!
+//! A disk that fills up is no such error, since it is looked at first: with less room than the reserve nothing is
+//! written, operations that would write fail, and reads go on.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use ::sled::{Batch, Db, Tree};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{RwLock, mpsc, oneshot};
 
-use super::Sync;
+use super::{FreeSpace, Sync};
 use super::folder::Folder;
 use crate::clock::{Clock, Timestamp};
 use crate::store::StoreError;
@@ -47,6 +50,10 @@ where
     F: FnOnce(&mut dyn Transaction, Timestamp) -> Result<T, StoreError> + Send + 'static,
 {
     Box::new(move |transaction, now| {
+        if answer.is_closed() {
+            // The caller was told that the disk is slow, or has gone away: it must be able to come again.
+            return (false, Box::new(|_| ()));
+        }
         let outcome = change(transaction, now);
         let keep = outcome.is_ok();
         let acknowledge: Acknowledgement = Box::new(move |committed| {
@@ -64,6 +71,12 @@ pub(super) struct Committer {
     /// Our own handle of sled's file.
     pub(super) file: File,
     pub(super) sync: Sync,
+    pub(super) free_space: FreeSpace,
+    pub(super) reserve: u64,
+    /// Why nothing can be written at the moment, if so.
+    pub(super) full: Option<String>,
+    /// Whether this start has been noted. On a full disk that waits for the first write.
+    pub(super) epoch_begun: bool,
     /// Counts batches; kept in each of them.
     pub(super) sequence: u64,
     pub(super) clock: Arc<dyn Clock>,
@@ -73,9 +86,35 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Notes the start, durably, and what the folder must hold from now on.
-    pub(super) fn begin_epoch(&mut self) -> Result<(), String> {
-        self.commit_alone(|transaction| epoch::begin(transaction).map(drop))
+    /// Notes the start, durably, and what the folder must hold from now on; as soon as there is room for it.
+    pub(super) fn begin(&mut self) -> Result<(), String> {
+        self.look_for_room();
+        if !self.epoch_begun && self.full.is_none() {
+            self.commit_alone(|transaction| epoch::begin(transaction).map(drop))?;
+            self.epoch_begun = true;
+        }
+        Ok(())
+    }
+
+    /// Finds out whether there is room, and says so when that changes.
+    fn look_for_room(&mut self) {
+        let full = match (self.free_space)(&self.file) {
+            Ok(free) if free >= self.reserve => None,
+            Ok(free) => Some(format!(
+                "its disk is full ({} MiB are free and {} MiB must stay so)",
+                free >> 20,
+                self.reserve >> 20
+            )),
+            Err(error) => Some(format!("unable to find out the room on its disk: {error}")),
+        };
+        match (&self.full, &full) {
+            (None, Some(reason)) => {
+                tracing::error!(%reason, "the store takes no writes until there is room: make its disk larger, or free some");
+            }
+            (Some(_), None) => tracing::info!("the store has room again and takes writes"),
+            _ => {}
+        }
+        self.full = full;
     }
 
     /// Marks a clean stop.
@@ -131,6 +170,9 @@ impl Committer {
         first: Message,
         waiting: &mut mpsc::Receiver<Message>,
     ) -> Result<std::ops::ControlFlow<()>, String> {
+        self.begin().inspect_err(|reason| {
+            self.failure.get_or_init(|| reason.clone());
+        })?;
         let mut acknowledgements = Vec::new();
         let mut close = None;
         let tree = self.tree.clone();
@@ -157,16 +199,25 @@ impl Committer {
                 .flatten();
         }
         let writes = batch.into_writes();
-        let committed = self.settle(writes);
+        let refusal = self.full.clone().filter(|_| !writes.is_empty());
+        let committed = match &refusal {
+            Some(_) => Ok(()),
+            None => self.settle(writes),
+        };
+        let told = refusal.map_or_else(|| committed.clone(), Err);
         for acknowledge in acknowledgements {
-            acknowledge(committed.clone().map_err(StoreError::Unavailable));
+            acknowledge(told.clone().map_err(StoreError::Unavailable));
         }
         committed?;
         let Some(done) = close else {
             return Ok(std::ops::ControlFlow::Continue(()));
         };
         waiting.close();
-        let ended = self.end_epoch();
+        // On a full disk the end is that of a crash, which costs the codes of the last minute.
+        let ended = match self.full {
+            Some(_) => Ok(()),
+            None => self.end_epoch(),
+        };
         done.send(ended.clone().map_err(StoreError::Unavailable)).ok();
         ended?;
         Ok(std::ops::ControlFlow::Break(()))
@@ -202,7 +253,11 @@ impl Committer {
             }
         }
         {
-            let _alone = self.applying.write().unwrap_or_else(PoisonError::into_inner);
+            // At the start nobody reads yet, and whoever opens the store may not be allowed to wait.
+            let _alone = match self.applying.try_write() {
+                Ok(alone) => alone,
+                Err(_) => self.applying.blocking_write(),
+            };
             self.tree
                 .apply_batch(batch)
                 .map_err(|error| format!("failed to apply a batch to the database: {error}"))?;

@@ -4,6 +4,7 @@
 //! lock         locked while a process uses the store
 //! store.json   that this is a store, whether it was ever complete, and the number of a batch that it must hold
 //! sled/        sled's files
+//! damaged-…/   what a recovery has moved aside: a `store.json` and a `sled/` that nobody opens any more
 //! ```
 //!
 //! Without `store.json` sled would take a folder whose files were lost or cut short for a new one: never an empty
@@ -17,12 +18,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::opening::OpenError;
+use crate::clock::Timestamp;
 
 const VERSION: u64 = 1;
 const LOCK: &str = "lock";
 const STATE: &str = "store.json";
 const STATE_BEING_WRITTEN: &str = "store.json.new";
 const SLED: &str = "sled";
+/// Begins the name of what was moved aside.
+const ASIDE: &str = "damaged-";
 /// What a new file system may hold at its root.
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -41,9 +45,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Creates the folder if need be, and locks it. Gives it with the number of a batch that the database must hold, if
-    /// it holds anything.
-    pub(super) fn lock(path: &Path) -> Result<(Self, Option<u64>), OpenError> {
+    /// Creates the folder if need be, and locks it.
+    pub(super) fn lock(path: &Path) -> Result<Self, OpenError> {
         let unusable = |error: &io::Error| OpenError::unusable(path, error);
         create(path).map_err(|error| unusable(&error))?;
         refuse_foreign(path)?;
@@ -60,17 +63,46 @@ impl Folder {
             },
             TryLockError::Error(error) => unusable(&error),
         })?;
-        let folder = Self {
+        Ok(Self {
             path: path.to_owned(),
             _lock: lock,
-        };
-        let sequence = folder.state()?.and_then(|state| state.sequence);
+        })
+    }
+
+    /// Prepares the folder for sled. Gives the number of a batch that the database must hold, if it holds anything.
+    pub(super) fn prepare(&self) -> Result<Option<u64>, OpenError> {
+        let sequence = self.state()?.and_then(|state| state.sequence);
         if sequence.is_none() {
-            folder.begin_anew().map_err(|error| unusable(&error))?;
-        } else if !folder.database_file().exists() {
-            return Err(OpenError::damaged(path, "its file `sled/db` is missing"));
+            self.begin_anew()
+                .map_err(|error| OpenError::unusable(&self.path, &error))?;
+        } else if !self.database_file().exists() {
+            return Err(OpenError::damaged(&self.path, "its file `sled/db` is missing"));
         }
-        Ok((folder, sequence))
+        Ok(sequence)
+    }
+
+    /// Moves everything that makes this a store into a folder in it, named by the time, so that the next opening finds
+    /// none. It stays on its file system, of which the folder may be the root. `store.json` goes last: an interruption
+    /// leaves a store without a database, which is refused, and never an empty one.
+    pub(super) fn move_aside(&self, now: Timestamp) -> io::Result<PathBuf> {
+        let name = format!("{ASIDE}{}", now.strftime("%Y%m%dT%H%M%SZ"));
+        let mut aside = self.path.join(&name);
+        let mut number = 1;
+        while aside.exists() {
+            number += 1;
+            aside = self.path.join(format!("{name}-{number}"));
+        }
+        DirBuilder::new().mode(0o700).create(&aside)?;
+        sync_directory(&self.path)?;
+        for part in [SLED, STATE] {
+            match fs::rename(self.path.join(part), aside.join(part)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            sync_directory(&aside)?;
+            sync_directory(&self.path)?;
+        }
+        Ok(aside)
     }
 
     /// Where sled keeps its files.
@@ -152,13 +184,12 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     }
     for entry in fs::read_dir(path).map_err(unusable)? {
         let name = entry.map_err(unusable)?.file_name();
-        if ![LOCK, STATE_BEING_WRITTEN, LOST_AND_FOUND]
-            .iter()
-            .any(|known| name == *known)
-        {
+        let name = name.to_string_lossy();
+        let known = [LOCK, STATE_BEING_WRITTEN, LOST_AND_FOUND];
+        if !known.contains(&name.as_ref()) && !name.starts_with(ASIDE) {
             return Err(OpenError::Foreign {
                 path: path.to_owned(),
-                found: name.to_string_lossy().into_owned(),
+                found: name.into_owned(),
             });
         }
     }

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::SledSettings;
 use super::folder::Folder;
+use crate::clock::Timestamp;
 use crate::store::operations::epoch;
 
 /// Why a store was not opened.
@@ -50,7 +51,7 @@ pub enum OpenError {
     },
     /// What was written is not there.
     #[error(
-        "unable to open the store `{path}`: it is damaged ({reason}); restore a backup, or move the folder away, and clients and users are registered again from the cluster while everybody signs in again"
+        "unable to open the store `{path}`: it is damaged ({reason}); restore a backup, or start with --recover-store: what is there is moved aside, clients and users are registered again from the cluster, and everybody signs in again"
     )]
     Damaged {
         /// The folder.
@@ -100,7 +101,8 @@ pub(super) struct Opened {
 /// Opens the folder, and everything in it once, so that damage shows now.
 pub(super) fn open(settings: &SledSettings) -> Result<Opened, OpenError> {
     let path = &settings.path;
-    let (folder, expected) = Folder::lock(path)?;
+    let folder = Folder::lock(path)?;
+    let expected = folder.prepare()?;
     let (database, sequence) = without_panic_message(|| open_database(&folder, settings))
         .unwrap_or_else(|panic| Err(OpenError::damaged(path, &panic)))?;
     if sequence < expected.unwrap_or(0) {
@@ -114,6 +116,13 @@ pub(super) fn open(settings: &SledSettings) -> Result<Opened, OpenError> {
         file,
         sequence,
     })
+}
+
+/// Moves what makes `path` a store aside, within it, so that the next opening begins an empty one. Gives where it is now.
+pub(super) fn move_aside(path: &Path, now: Timestamp) -> Result<PathBuf, OpenError> {
+    Folder::lock(path)?
+        .move_aside(now)
+        .map_err(|error| OpenError::unusable(path, &error))
 }
 
 fn open_database(folder: &Folder, settings: &SledSettings) -> Result<(Db, u64), OpenError> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use claviger::store::sled::OpenError;
+use claviger::store::sled::{OpenError, SledStore};
 use tempfile::TempDir;
 
 use super::{contents, copy, open};
@@ -139,6 +139,52 @@ async fn an_unknown_version_is_refused() {
     assert!(matches!(refused(&path), OpenError::Damaged { .. }));
     fs::write(path.join("store.json"), r#"{"v":2,"sequence":1}"#).unwrap();
     assert!(matches!(refused(&path), OpenError::Version { found: 2, .. }));
+}
+
+/// What is damaged is moved aside only when asked for: within the folder, for good. What begins then is empty,
+/// and a second time moves aside what was made in between. A store that another process uses stays where it is.
+#[tokio::test]
+async fn a_damaged_store_is_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = filled(&folder).await;
+    let now = TestClock::new().now();
+    for round in 0..2 {
+        let database = path.join("sled/db");
+        let length = fs::metadata(&database).unwrap().len();
+        let file = fs::OpenOptions::new().write(true).open(&database).unwrap();
+        file.set_len(length / 2).unwrap();
+        refused(&path);
+        let aside = SledStore::move_aside(&path, now).unwrap();
+        assert_eq!(aside.parent(), Some(path.as_path()));
+        assert!(aside.join("sled/db").exists() && aside.join("store.json").exists());
+        let store = open(&path).unwrap();
+        assert!(store.clients().await.unwrap().is_empty());
+        assert!(!store.is_provisioned().await.unwrap());
+        let in_use = SledStore::move_aside(&path, now).unwrap_err();
+        assert!(matches!(in_use, OpenError::InUse { .. }), "{in_use}");
+        bench::register(&store, now).await;
+        store.close().await.unwrap();
+        drop(store);
+        let asides = fs::read_dir(&path)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("damaged-"))
+            .count();
+        assert_eq!(asides, round + 1);
+    }
+}
+
+/// Interrupted while it is moved aside, a store is refused as damaged or begins as an empty one, and is never half of
+/// each.
+#[tokio::test]
+async fn a_move_that_was_interrupted_is_no_empty_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = filled(&folder).await;
+    let aside = path.join("damaged-earlier");
+    fs::create_dir(&aside).unwrap();
+    fs::rename(path.join("sled"), aside.join("sled")).unwrap();
+    assert!(matches!(refused(&path), OpenError::Damaged { .. }));
+    fs::rename(path.join("store.json"), aside.join("store.json")).unwrap();
+    assert!(open(&path).unwrap().clients().await.unwrap().is_empty());
 }
 
 /// A store that is open is refused to everybody else, and free when it is dropped.
