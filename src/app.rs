@@ -26,7 +26,8 @@ use crate::config::ServeSettings;
 use crate::controller::{self, ControllerContext, ControllerSettings, Health};
 use crate::http;
 use crate::http::health::Readiness;
-use crate::http::server::{Bounds, serve as serve_http};
+use crate::http::server::{Bounds, serve as serve_http, serve_over};
+use crate::http::tls::{Tls, TlsFiles};
 use crate::keyring::Keyring;
 use crate::login::password::Argon2Hasher;
 use crate::oidc::password::PasswordHasher;
@@ -90,6 +91,7 @@ pub async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
 
 /// Binds both ports and serves them, the public one behind the gate.
 async fn listen(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<JoinSet<()>> {
+    let tls = open_tls(settings).await?;
     let public = bind("--listen", settings.listen).await?;
     let admin = bind("--admin-listen", settings.admin_listen).await?;
     tracing::info!(issuer = %settings.issuer, listen = %settings.listen, "serving");
@@ -103,8 +105,12 @@ async fn listen(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<JoinS
     });
     let mut servers = JoinSet::new();
     let stop = &parts.shutdown;
-    servers.spawn(serve_http(
+    if let Some(tls) = tls.clone() {
+        servers.spawn(tls.watch(settings.issuer.clone(), Arc::clone(&parts.clock), stop.clone()));
+    }
+    servers.spawn(serve_over(
         public,
+        tls,
         parts.gate.router(),
         stop.clone(),
         Bounds::default(),
@@ -116,6 +122,21 @@ async fn listen(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<JoinS
         Bounds::default(),
     ));
     Ok(servers)
+}
+
+/// The certificate of the public port, if TLS is ours.
+async fn open_tls(settings: &ServeSettings) -> anyhow::Result<Option<Arc<Tls>>> {
+    let (Some(certificate), Some(key)) = (settings.tls_cert.clone(), settings.tls_key.clone()) else {
+        return Ok(None);
+    };
+    anyhow::ensure!(
+        !settings.issuer.is_plain_http(),
+        "the issuer {} is plain http, but --tls-cert makes the public port speak https; write the issuer with https, or \
+         leave --tls-cert and --tls-key out",
+        settings.issuer
+    );
+    let tls = Tls::open(TlsFiles { certificate, key }).await?;
+    Ok(Some(Arc::new(tls)))
 }
 
 async fn bind(flag: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

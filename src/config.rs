@@ -27,6 +27,15 @@ pub struct ServeSettings {
     #[arg(long, env = "CLAVIGER_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_parser = address)]
     pub admin_listen: SocketAddr,
 
+    /// The certificate chain in PEM for TLS on the public port, taken again when the file changes; without it the port
+    /// speaks plain http, for a proxy that ends TLS
+    #[arg(long, env = "CLAVIGER_TLS_CERT", requires = "tls_key", value_name = "PATH")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key in PEM that belongs to --tls-cert
+    #[arg(long, env = "CLAVIGER_TLS_KEY", requires = "tls_cert", value_name = "PATH")]
+    pub tls_key: Option<PathBuf>,
+
     /// Where clients, sessions and grants are kept: `memory:` (forgets at the end) or `sled:PATH`
     #[arg(long, env = "CLAVIGER_STORE", default_value = "sled:claviger-store", value_parser = StoreLocation::from_str)]
     pub store: StoreLocation,

@@ -21,6 +21,7 @@ pub mod json;
 pub mod limits;
 pub mod request_id;
 pub mod server;
+pub mod tls;
 
 /// Every route of the public port, under the issuer's path.
 pub fn router(provider: Provider) -> Router {

@@ -47,6 +47,7 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     ("hyper", &["http"]),
     ("hyper_util", &["http"]),
     ("tower", &["http", "app"]),
+    ("tokio_rustls", &["http"]),
     // The core only hashes.
     ("aws_lc_rs", &["keyring", "oidc"]),
     ("serde_yaml", &["crd.rs", "crd"]),

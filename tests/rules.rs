@@ -23,6 +23,7 @@ const RULES: &[std::ops::RangeInclusive<u32>] = &[
     75..=77,
     79..=82,
     85..=87,
+    90..=90,
 ];
 
 fn collect(folder: &Path, found: &mut BTreeSet<u32>) {

@@ -18,6 +18,8 @@ pub const MAX_URI: usize = 16 * 1024;
 pub const MAX_HEADERS: usize = 16 * 1024;
 /// The most header fields (431).
 pub const MAX_HEADER_FIELDS: usize = 64;
+/// Under TLS, the handshake must be complete by then.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The head of a request must be complete by then (408); a connection that is idle this long is closed.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The body must be complete by then (408), unless the request carries another [`BodyTimeout`].

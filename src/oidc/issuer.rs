@@ -67,6 +67,17 @@ impl Issuer {
         self.url.origin().ascii_serialization()
     }
 
+    /// The host alone: a name, or an address without brackets.
+    pub fn host(&self) -> String {
+        match self.url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            // No URL of http or https is without a host.
+            None => String::new(),
+        }
+    }
+
     /// Whether it is plain http, which [`Issuer::parse`] admits on loopback only.
     pub fn is_plain_http(&self) -> bool {
         self.url.scheme() == "http"

@@ -51,6 +51,11 @@ fn what_is_unknown_or_missing_is_named() {
         &["'--issuer <ISSUER>' cannot be used multiple times"],
     );
     assert_refused(
+        &["serve", ISSUER, "--tls-cert=tls.crt"],
+        &[],
+        &["error: ", "required", "--tls-key <PATH>"],
+    );
+    assert_refused(
         &["serve", ISSUER, "more"],
         &[],
         &["unexpected argument 'more' found"],

@@ -23,4 +23,5 @@ mod races;
 mod recovery;
 mod restart;
 mod scenario;
+mod tls;
 mod wire;

@@ -38,5 +38,6 @@ mod redirect_uri;
 mod refresh_token;
 mod session;
 mod sign_in;
+mod tls;
 mod token;
 mod userinfo;

@@ -26,10 +26,6 @@ impl WriteTimeout {
         }
     }
 
-    pub(super) fn into_inner(self) -> TcpStream {
-        self.stream
-    }
-
     fn bounded(
         &mut self,
         context: &mut Context<'_>,

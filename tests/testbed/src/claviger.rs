@@ -27,6 +27,8 @@ pub struct ClavigerOptions {
     pub keyring: String,
     /// A path of the issuer such as `/auth`, or nothing.
     pub issuer_path: String,
+    /// The certificate and key of the public port, if it is to speak https.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// More arguments of `claviger serve`.
     pub arguments: Vec<String>,
     /// More environment.
@@ -45,6 +47,7 @@ impl ClavigerOptions {
             store: "memory:".to_owned(),
             keyring: "secret:claviger-keyring".to_owned(),
             issuer_path: String::new(),
+            tls: None,
             arguments: vec!["--log-format=text".to_owned()],
             environment: Vec::new(),
             log: log.to_owned(),
@@ -140,7 +143,7 @@ impl Claviger {
 
     /// The issuer.
     pub fn issuer(&self) -> String {
-        self.address.issuer(&self.options.issuer_path)
+        issuer(self.address, &self.options)
     }
 
     /// A URL of the public port; the path begins with a slash.
@@ -196,6 +199,14 @@ impl Claviger {
     }
 }
 
+fn issuer(address: Address, options: &ClavigerOptions) -> String {
+    let issuer = address.issuer(&options.issuer_path);
+    match options.tls {
+        Some(_) => issuer.replacen("http", "https", 1),
+        None => issuer,
+    }
+}
+
 fn command(address: Address, options: &ClavigerOptions) -> Command {
     let mut command = Command::new(&options.program);
     // What the person who runs this has exported for a claviger of their own says nothing about this one.
@@ -204,7 +215,7 @@ fn command(address: Address, options: &ClavigerOptions) -> Command {
     }
     command
         .arg("serve")
-        .arg(format!("--issuer={}", address.issuer(&options.issuer_path)))
+        .arg(format!("--issuer={}", issuer(address, options)))
         .arg(format!("--listen=127.0.0.1:{}", address.port))
         .arg(format!("--admin-listen=127.0.0.1:{}", address.admin_port))
         .arg(format!("--store={}", options.store))
@@ -212,6 +223,11 @@ fn command(address: Address, options: &ClavigerOptions) -> Command {
         .arg(format!("--namespace={}", options.namespace))
         .args(&options.arguments)
         .envs(options.environment.iter().cloned());
+    if let Some((certificate, key)) = &options.tls {
+        command
+            .arg(format!("--tls-cert={}", certificate.display()))
+            .arg(format!("--tls-key={}", key.display()));
+    }
     match &options.kubeconfig {
         Some(kubeconfig) => command.env("KUBECONFIG", kubeconfig),
         None => command.env_remove("KUBECONFIG"),

@@ -4,6 +4,7 @@
 //! It uses the claviger binary and never the library, so that what it sees is what a user sees.
 
 pub mod browser;
+pub mod certificates;
 pub mod claviger;
 pub mod cluster;
 pub mod command;
