@@ -16,6 +16,7 @@ use crate::oidc::password::PasswordHasher;
 use crate::random::Random;
 use crate::store::Store;
 
+pub mod account;
 pub mod answer;
 pub mod audit;
 pub mod authorize;

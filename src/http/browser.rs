@@ -1,13 +1,15 @@
-//! What a person's browser meets: `/authorize`, sign-in, consent, sign-out and their pages.
+//! What a person's browser meets: `/authorize`, sign-in, consent, sign-out, the account and their pages.
 //!
 //! Handlers translate: cookies and forms into the provider's requests, its [`Step`]s into pages and redirects. They decide
 //! nothing.
 
+mod account;
 mod authorize;
 mod consent;
 mod error_page;
 mod home;
 mod page;
+mod password;
 mod posted;
 mod sign_in;
 mod sign_out;
@@ -15,7 +17,7 @@ mod visit;
 
 use axum::Router;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::oidc::discovery::{AUTHORIZATION_PATH, END_SESSION_PATH};
 use crate::provider::Provider;
@@ -29,6 +31,11 @@ pub use error_page::server_error;
 pub fn routes() -> Router<Provider> {
     Router::new()
         .route("/", get(home::get))
+        .route(account::PATH, get(account::get))
+        .route("/account/end-session", post(account::end_session))
+        .route("/account/end-other-sessions", post(account::end_other_sessions))
+        .route("/account/end-app", post(account::end_app))
+        .route("/account/password", get(password::get).post(password::post))
         .route(AUTHORIZATION_PATH, get(authorize::get).post(authorize::post))
         .route("/login", get(sign_in::get).post(sign_in::post))
         .route("/consent", get(consent::get).post(consent::post))
@@ -48,6 +55,7 @@ fn answer(provider: &Provider, visit: &Visit, step: Result<Step, BrowserError>) 
             visit.remember_browser(issuer, &mut response);
             response
         }
+        Ok(Step::Account) => redirect(issuer, &format!("{}{}", issuer.path(), account::PATH)),
         Ok(Step::Respond(response)) => redirect(issuer, response.location()),
         Err(error) => error_page::of(provider, visit, &error),
     }

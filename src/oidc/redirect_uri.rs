@@ -119,6 +119,12 @@ pub fn matches(registered: &str, presented: &str) -> bool {
     }
 }
 
+/// Whether a URI leads to an app on the person's own device (RFC 8252 section 7): by a private-use scheme, or by plain http,
+/// which only loopback has. Nothing proves which app that is.
+pub fn is_native(uri: &str) -> bool {
+    !uri.starts_with("https:")
+}
+
 /// Host and the part from the path on, where the host is a loopback IP literal under plain http. `localhost` is not one:
 /// it may resolve to something else.
 fn without_loopback_port(uri: &str) -> Option<(&str, &str)> {

@@ -5,7 +5,7 @@
 //! another step. So no way through (a second tab, the back button, an old link) skips a check.
 //!
 //! Before anybody has signed in nothing is stored: the interaction travels in the sign-in form, sealed, and bound to one
-//! browser by the hash of its nonce. From the sign-in on, or when a person who is signed in already must be asked
+//! browser by the hash of its nonce; so does the errand of a person who signs in for their account alone. From the sign-in on, or when a person who is signed in already must be asked
 //! something, a row of the store holds it, bound to the session.
 
 mod decision;
@@ -29,6 +29,7 @@ use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::scope::ScopeSet;
 use crate::store::records::{ClientRecord, InteractionRecord, SessionRecord, UserRecord};
 use decision::{Decision, decide};
+pub(super) use sealed::Errand;
 pub use step::{BrowserError, ClientFacts, Notice, Refusal, SignInForm, Step};
 
 /// A request on its way to an answer.
@@ -226,9 +227,9 @@ impl Provider {
         };
         let username = typed.or_else(|| request.login_hint.clone()).unwrap_or_default();
         Ok(Step::SignIn(Box::new(SignInForm {
-            client: client.into(),
-            redirect_uri: request.redirect_uri.clone(),
-            sealed: self.seal_interaction(browser, request, started_at)?,
+            client: Some(client.into()),
+            redirect_uri: Some(request.redirect_uri.clone()),
+            sealed: self.seal_errand(browser, &Errand::App(Box::new(request), started_at))?,
             username,
             notice,
         })))

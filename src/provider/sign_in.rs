@@ -1,15 +1,12 @@
 //! Sign-in with username and password.
 
-use jiff::Timestamp;
-
 use super::audit::{self, Event};
 use super::browser::Browser;
 use super::fault::Fault;
-use super::interaction::{BrowserError, Interaction, Notice, SignedIn, Stage, Step};
+use super::interaction::{BrowserError, Errand, Interaction, Notice, SignedIn, Stage, Step};
 use super::{INTERACTION_LIFETIME, Provider, SESSION_IDLE, SESSION_LIFETIME};
 use crate::clock::later;
 use crate::oidc::authentication::{Authentication, AuthenticationMethod};
-use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::end_user::canonical_username;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::password::{HasherError, Password};
@@ -44,10 +41,12 @@ enum Verified {
 impl Provider {
     /// Checks username and password, and goes on with the interaction.
     pub async fn sign_in(&self, attempt: Attempt, browser: &Browser) -> Result<AttemptOutcome, BrowserError> {
-        let (request, started_at) = self.open_interaction(browser, &attempt.sealed)?;
+        let errand = self.open_errand(browser, &attempt.sealed)?;
         self.require_provisioned().await?;
-        // A client that was suspended while the form lay open gets nobody's password.
-        self.client_of(&request).await?;
+        if let Errand::App(request, _) = &errand {
+            // A client that was suspended while the form lay open gets nobody's password.
+            self.client_of(request).await?;
+        }
         let username = canonical_username(&attempt.username);
         let again = |notice| Stage::Anonymous {
             username: Some(attempt.username.clone()),
@@ -56,17 +55,25 @@ impl Provider {
         let (stage, session) = match self.verify(&username, attempt.password.as_ref()).await? {
             Verified::Busy => (again(Notice::Busy), None),
             Verified::Refused => (again(Notice::Refused), None),
-            Verified::User(user) => match self.open_session(browser, *user, &request, started_at).await? {
+            Verified::User(user) => match self.open_session(browser, *user, &errand).await? {
                 None => (again(Notice::Refused), None),
                 Some((signed_in, session)) => (Stage::SignedIn(Box::new(signed_in)), Some(session)),
             },
         };
-        let interaction = Interaction {
-            request,
-            started_at,
-            stage,
+        let step = match (errand, stage) {
+            (Errand::App(request, started_at), stage) => {
+                let interaction = Interaction {
+                    request: *request,
+                    started_at,
+                    stage,
+                };
+                self.advance(browser, interaction).await?
+            }
+            (Errand::Account, Stage::SignedIn(_)) => Step::Account,
+            (Errand::Account, Stage::Anonymous { username, notice }) => {
+                Step::SignIn(Box::new(self.account_form(browser, username, notice)?))
+            }
         };
-        let step = self.advance(browser, interaction).await?;
         Ok(AttemptOutcome { step, session })
     }
 
@@ -128,17 +135,59 @@ impl Provider {
     }
 
     /// A new session, which replaces the one of this browser (a session id never outlives a sign-in), with the row that
-    /// the interaction continues in. `None` when the user was disabled meanwhile.
+    /// an app's interaction continues in. `None` when the user was disabled meanwhile.
     async fn open_session(
         &self,
         browser: &Browser,
         user: UserRecord,
-        request: &AuthorizationRequest,
-        started_at: Timestamp,
+        errand: &Errand,
     ) -> Result<Option<(SignedIn, OpaqueToken)>, BrowserError> {
+        let (session, token) = self.new_session(&user);
+        let replaces = browser.session.as_ref().map(OpaqueToken::hash);
+        let mut handle = None;
+        let outcome = match errand {
+            Errand::App(request, started_at) => {
+                let token = OpaqueToken::generate(TokenKind::Interaction, &*self.random);
+                let row = InteractionRecord {
+                    hash: token.hash(),
+                    session: session.hash,
+                    user_uid: user.user.uid.clone(),
+                    request: request.as_ref().clone(),
+                    started_at: *started_at,
+                    authenticated_here: true,
+                    expires_at: later(session.last_used_at, INTERACTION_LIFETIME),
+                };
+                handle = Some(token);
+                self.store.sign_in(session.clone(), replaces, row).await
+            }
+            Errand::Account => self.store.begin_session(session.clone(), replaces).await,
+        };
+        if outcome.map_err(Fault::store("store a session"))? == SignIn::UserRefused {
+            return Ok(None);
+        }
+        audit::record(&Event {
+            name: "sign_in",
+            client_id: match errand {
+                Errand::App(request, _) => Some(&request.client_id),
+                Errand::Account => None,
+            },
+            subject: Some(&user.user.subject),
+            ..Event::default()
+        });
+        let signed_in = SignedIn {
+            session,
+            user,
+            authenticated_here: true,
+            allowed_here: false,
+            handle,
+        };
+        Ok(Some((signed_in, token)))
+    }
+
+    /// A session of a person who has typed their password just now, and the value of its cookie.
+    pub(super) fn new_session(&self, user: &UserRecord) -> (SessionRecord, OpaqueToken) {
         let now = self.clock.now();
         let token = OpaqueToken::generate(TokenKind::Session, &*self.random);
-        let handle = OpaqueToken::generate(TokenKind::Interaction, &*self.random);
         let session = SessionRecord {
             hash: token.hash(),
             user_uid: user.user.uid.clone(),
@@ -150,37 +199,6 @@ impl Provider {
             idle_seconds: SESSION_IDLE.as_secs(),
             expires_at: later(now, SESSION_LIFETIME),
         };
-        let row = InteractionRecord {
-            hash: handle.hash(),
-            session: session.hash,
-            user_uid: user.user.uid.clone(),
-            request: request.clone(),
-            started_at,
-            authenticated_here: true,
-            expires_at: later(now, INTERACTION_LIFETIME),
-        };
-        let replaces = browser.session.as_ref().map(OpaqueToken::hash);
-        let outcome = self
-            .store
-            .sign_in(session.clone(), replaces, row)
-            .await
-            .map_err(Fault::store("store a session"))?;
-        if outcome == SignIn::UserRefused {
-            return Ok(None);
-        }
-        audit::record(&Event {
-            name: "sign_in",
-            client_id: Some(&request.client_id),
-            subject: Some(&user.user.subject),
-            ..Event::default()
-        });
-        let signed_in = SignedIn {
-            session,
-            user,
-            authenticated_here: true,
-            allowed_here: false,
-            handle: Some(handle),
-        };
-        Ok(Some((signed_in, token)))
+        (session, token)
     }
 }

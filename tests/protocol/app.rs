@@ -135,12 +135,21 @@ impl TestApp {
 
     /// As [`TestApp::register_user`], with a password.
     pub(crate) async fn register_user_with_password(&self, name: &str, password: &str) {
+        self.register_user_with_password_of(name, password, "test").await;
+    }
+
+    /// Registers a person again, with a password from another source than before.
+    pub(crate) async fn reset_password(&self, name: &str, password: &str) {
+        self.register_user_with_password_of(name, password, "reset").await;
+    }
+
+    async fn register_user_with_password_of(&self, name: &str, password: &str, source: &str) {
         let password = Password::new(password).unwrap();
         let hash = self.hasher.hash(&password).await.unwrap();
         self.register_user_with(name, |registration| {
             registration.password = Some(PasswordRecord {
                 hash,
-                source: "test".to_owned(),
+                source: source.to_owned(),
             });
         })
         .await;

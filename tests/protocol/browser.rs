@@ -246,14 +246,35 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// Reads the one form of a page.
+    /// Reads the first form of a page, which most have one of.
     #[track_caller]
     pub(crate) fn of(page: &TestResponse) -> Self {
         let text = page.text();
-        let (_, form) = text
-            .split_once("<form ")
-            .unwrap_or_else(|| panic!("no form in {text}"));
-        let (form, _) = form.split_once("</form>").unwrap();
+        Self::all_of(page)
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| panic!("no form in {text}"))
+    }
+
+    /// Reads the forms of a page that lead to `action`.
+    #[track_caller]
+    pub(crate) fn to(page: &TestResponse, action: &str) -> Vec<Self> {
+        let mut forms = Self::all_of(page);
+        forms.retain(|form| form.action == action);
+        forms
+    }
+
+    #[track_caller]
+    fn all_of(page: &TestResponse) -> Vec<Self> {
+        let text = page.text();
+        text.split("<form ")
+            .skip(1)
+            .map(|form| Self::parse(form.split_once("</form>").unwrap().0))
+            .collect()
+    }
+
+    #[track_caller]
+    fn parse(form: &str) -> Self {
         assert_eq!(attribute(form, "method").as_deref(), Some("post"));
         let fields = form
             .split("<input ")

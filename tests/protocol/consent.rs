@@ -1,6 +1,6 @@
 //! Consent.
 
-use claviger::oidc::client::ConsentPolicy;
+use claviger::oidc::client::{ClientAuthenticationMethod, ConsentPolicy};
 use claviger::oidc::identifier::ResourceUid;
 use claviger::store::Store;
 use http::StatusCode;
@@ -27,7 +27,7 @@ async fn rule_40_the_consent_page_says_what_is_asked() {
     for expected in [
         "Allow The Shop?",
         "Buys things.",
-        "ada Example",
+        "ada Example (ada)",
         "e-mail address",
         "id=\"allow\"",
         "id=\"deny\"",
@@ -112,6 +112,55 @@ async fn rule_40_what_is_asked_every_time_is_not_remembered() {
             .unwrap()
             .is_empty()
     );
+}
+
+/// Any app on a device may listen at a native app's redirect URI (RFC 8252 section 8.6): a consent that was remembered
+/// counts there only where the person has just signed in for that app, and never silently.
+#[tokio::test]
+async fn rule_40_a_native_app_is_never_answered_silently() {
+    let app = app_with_ada().await;
+    for (redirect_uri, public, silent) in [
+        ("http://127.0.0.1:5000/cb", true, false),
+        ("http://[::1]:5000/cb", true, false),
+        ("org.example.shop:/cb", true, false),
+        // An https URI belongs to whoever holds the host, and a secret proves who redeems the code.
+        ("https://shop.example.org/cb", true, true),
+        ("http://127.0.0.1:5000/cb", false, true),
+    ] {
+        app.register_client("shop", |registration| {
+            let client = &mut registration.client;
+            client.redirect_uris = vec![redirect_uri.to_owned()];
+            if public {
+                client.token_endpoint_auth_methods = [ClientAuthenticationMethod::None].into();
+            }
+        })
+        .await;
+        let browser = Browser::new(&app);
+        let to = ("redirect_uri", redirect_uri);
+        let page = browser.authorize(&[to]).await;
+        let redirect = browser.sign_in(&page, "ada", PASSWORD).await;
+        // Remembered from the first round on.
+        let mut answer = location(&redirect);
+        if answer.starts_with("/consent") {
+            answer = location(&browser.answer_consent(&redirect, "allow").await);
+        }
+        assert!(
+            answer.starts_with(redirect_uri) && answer.contains("code="),
+            "{answer}"
+        );
+
+        let again = location(&browser.authorize(&[to]).await);
+        let none = location(&browser.authorize(&[to, ("prompt", "none")]).await);
+        if silent {
+            assert!(
+                again.contains("code=") && none.contains("code="),
+                "{again} {none}"
+            );
+        } else {
+            assert!(again.starts_with("/consent"), "{again}");
+            assert!(none.contains("error=consent_required"), "{none}");
+        }
+    }
 }
 
 /// An answer counts once: sent twice, the second finds the interaction gone.

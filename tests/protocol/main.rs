@@ -19,6 +19,7 @@ mod hasher;
 mod jwt;
 mod log;
 
+mod account;
 mod authorization_code;
 mod authorize;
 mod authorize_faults;
@@ -34,6 +35,7 @@ mod health;
 mod limits;
 mod logs;
 mod pages;
+mod password;
 mod redirect_uri;
 mod refresh_token;
 mod session;

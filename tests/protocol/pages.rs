@@ -17,6 +17,7 @@ struct Pages {
 async fn pages(browser: &Browser<'_>) -> Pages {
     let signed_out = browser.get("/logout").await;
     let nobody = browser.get("/").await;
+    let sign_in_here = browser.get("/account").await;
     let error = browser.authorize(&[("client_id", "unknown")]).await;
     let sign_in = browser.authorize(&[]).await;
     let refused = browser.sign_in(&sign_in, "ada", "wrong").await;
@@ -24,9 +25,11 @@ async fn pages(browser: &Browser<'_>) -> Pages {
     let consent = browser.follow(&redirect).await;
     let confirm = browser.get("/logout").await;
     let home = browser.get("/").await;
+    let account = browser.get("/account").await;
+    let password = browser.get("/account/password").await;
     Pages {
         to_the_app: vec![sign_in, refused, consent],
-        here: vec![confirm],
+        here: vec![confirm, sign_in_here, account, password],
         without_form: vec![signed_out, nobody, error, home],
     }
 }
@@ -165,7 +168,13 @@ async fn rule_77_pages_are_whole_documents() {
         let (title, _) = title.split_once("</title>").unwrap();
         assert!(!title.is_empty());
         titles.insert(title.to_owned());
-        for id in ["username", "password"] {
+        for id in [
+            "username",
+            "password",
+            "current-password",
+            "new-password",
+            "repeat-password",
+        ] {
             if text.contains(&format!("id=\"{id}\"")) {
                 assert!(text.contains(&format!("<label for=\"{id}\">")), "{text}");
             }
@@ -309,6 +318,8 @@ async fn rule_79_pages_have_no_cors() {
         authorize_path(&request_with(&[])),
         "/".to_owned(),
         "/logout".to_owned(),
+        "/account".to_owned(),
+        "/account/password".to_owned(),
         "/consent".to_owned(),
     ] {
         for origin in ["https://shop.example.org", "null", ISSUER] {

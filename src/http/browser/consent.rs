@@ -5,13 +5,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::page::{FormAction, page};
+use super::page::{FormAction, page, who};
 use super::posted::Posted;
 use super::visit::Visit;
 use super::{answer, error_page};
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
-use crate::oidc::scope;
+use crate::oidc::scope::{self, ScopeSet};
 use crate::provider::Provider;
 use crate::provider::consent::{Answer, ConsentForm, ConsentPage};
 use crate::provider::interaction::{BrowserError, ClientFacts, Refusal};
@@ -21,7 +21,7 @@ use crate::provider::interaction::{BrowserError, ClientFacts, Refusal};
 struct ConsentTemplate<'a> {
     base: &'a str,
     client: &'a ClientFacts,
-    username: &'a str,
+    who: String,
     scopes: Vec<&'static str>,
     csrf_token: &'a str,
     handle: &'a str,
@@ -80,12 +80,8 @@ fn ask(provider: &Provider, visit: &Visit, handle: &OpaqueToken, form: &ConsentF
     let template = ConsentTemplate {
         base: provider.issuer().path(),
         client: &form.client,
-        username: form.user.name.as_deref().unwrap_or(&form.user.username),
-        scopes: scope::SUPPORTED
-            .into_iter()
-            .filter(|scope| form.scope.contains(scope))
-            .filter_map(in_plain_words)
-            .collect(),
+        who: who(&form.user),
+        scopes: all_in_plain_words(&form.scope),
         csrf_token: &csrf_token,
         handle: handle.expose(),
     };
@@ -93,6 +89,15 @@ fn ask(provider: &Provider, visit: &Visit, handle: &OpaqueToken, form: &ConsentF
     let mut response = page(provider.issuer(), StatusCode::OK, action, &template);
     visit.remember_browser(provider.issuer(), &mut response);
     response
+}
+
+/// What a scope set lets an app do, for people.
+pub(super) fn all_in_plain_words(scope: &ScopeSet) -> Vec<&'static str> {
+    scope::SUPPORTED
+        .into_iter()
+        .filter(|name| scope.contains(name))
+        .filter_map(in_plain_words)
+        .collect()
 }
 
 fn in_plain_words(scope: &str) -> Option<&'static str> {

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::error_page;
-use super::page::{FormAction, page};
+use super::page::{FormAction, page, who};
 use super::visit::Visit;
 use crate::provider::Provider;
 
@@ -14,7 +14,7 @@ use crate::provider::Provider;
 #[template(path = "home.html")]
 struct HomePage<'a> {
     base: &'a str,
-    username: Option<&'a str>,
+    who: Option<String>,
 }
 
 /// The page.
@@ -23,9 +23,7 @@ pub(super) async fn get(State(provider): State<Provider>, visit: Visit) -> Respo
         Ok(user) => {
             let template = HomePage {
                 base: provider.issuer().path(),
-                username: user
-                    .as_ref()
-                    .map(|user| user.name.as_deref().unwrap_or(&user.username)),
+                who: user.as_ref().map(who),
             };
             page(provider.issuer(), StatusCode::OK, FormAction::Nowhere, &template)
         }

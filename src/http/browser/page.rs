@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use crate::http::boundary::Cause;
+use crate::oidc::end_user::EndUser;
 use crate::oidc::issuer::Issuer;
 use crate::oidc::opaque_token::TokenHash;
 
@@ -68,6 +69,14 @@ fn source(redirect_uri: &str) -> Option<String> {
             Some(url.origin().ascii_serialization())
         }
         _ => Some(format!("{}:", url.scheme())),
+    }
+}
+
+/// Who is signed in, so that nobody takes it for somebody else: two people may have one name, and none has two usernames.
+pub(super) fn who(user: &EndUser) -> String {
+    match &user.name {
+        Some(name) => format!("{name} ({})", user.username),
+        None => user.username.clone(),
     }
 }
 

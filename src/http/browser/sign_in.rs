@@ -19,7 +19,7 @@ use crate::provider::sign_in::Attempt;
 #[template(path = "sign_in.html")]
 struct SignInPage<'a> {
     base: &'a str,
-    client: &'a ClientFacts,
+    client: Option<&'a ClientFacts>,
     message: Option<&'static str>,
     refused: bool,
     csrf_token: &'a str,
@@ -46,14 +46,17 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
     };
     let template = SignInPage {
         base: provider.issuer().path(),
-        client: &form.client,
+        client: form.client.as_ref(),
         message,
         refused: form.notice == Some(Notice::Refused),
         csrf_token: &csrf_token,
         sealed: &form.sealed,
         username: &form.username,
     };
-    let action = FormAction::HereAndThen(&form.redirect_uri);
+    let action = match &form.redirect_uri {
+        Some(redirect_uri) => FormAction::HereAndThen(redirect_uri),
+        None => FormAction::Here,
+    };
     let mut response = page(provider.issuer(), status, action, &template);
     if form.notice == Some(Notice::Busy) {
         response
@@ -64,7 +67,7 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
     response
 }
 
-/// The form lives at `/authorize`, where a request says what it is for; who comes here otherwise is told so.
+/// The form lives at `/authorize`, where a request says what it is for, and at the account page; who comes here otherwise is told so.
 pub(super) async fn get(State(provider): State<Provider>, visit: Visit) -> Response {
     let error = BrowserError::Refused(Refusal::InteractionGone, None);
     error_page::of(&provider, &visit, &error)

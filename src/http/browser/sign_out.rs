@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::error_page;
-use super::page::{FormAction, page, redirect};
+use super::page::{FormAction, page, redirect, who};
 use super::posted::Posted;
 use super::visit::{Visit, clear_session};
 use crate::oidc::discovery::END_SESSION_PATH;
@@ -16,7 +16,7 @@ use crate::provider::Provider;
 #[template(path = "sign_out.html")]
 struct SignOutPage<'a> {
     base: &'a str,
-    username: &'a str,
+    who: String,
     csrf_token: &'a str,
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn get(State(provider): State<Provider>, visit: Visit) -> Respo
             Ok(csrf_token) => {
                 let template = SignOutPage {
                     base: issuer.path(),
-                    username: user.name.as_deref().unwrap_or(&user.username),
+                    who: who(&user),
                     csrf_token: &csrf_token,
                 };
                 let mut response = page(issuer, StatusCode::OK, FormAction::Here, &template);

@@ -8,6 +8,7 @@ use super::{Interaction, SignedIn, Stage};
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::client::{Client, ConsentPolicy};
 use crate::oidc::error::{Error, ErrorCode};
+use crate::oidc::redirect_uri;
 use crate::oidc::scope::ScopeSet;
 
 /// What a request still needs.
@@ -53,8 +54,13 @@ pub(super) fn decide(
         let description = "the person who is signed in may not use this app";
         return Decision::Refuse(Error::new(ErrorCode::AccessDenied, description));
     }
+    // RFC 8252 section 8.6: any app on the device may listen at a native app's redirect URI and call itself by that app's
+    // client_id, so that nothing is given there unless the person has done something: signed in for it, or allowed it.
+    let is_silent =
+        !signed_in.authenticated_here && client.is_public() && redirect_uri::is_native(&request.redirect_uri);
     let must_ask = request.prompt.consent
         || client.consent == ConsentPolicy::Always
+        || is_silent
         || !request.scope.is_subset(consented);
     if must_ask && !signed_in.allowed_here {
         let description = "the person has to be asked for consent";

@@ -1,4 +1,4 @@
-//! The interaction as it travels in a form before anybody has signed in: unreadable, unalterable, ten minutes.
+//! What a person signs in for, as it travels in a form before anybody has signed in: unreadable, unalterable, ten minutes.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,46 +12,59 @@ use crate::provider::{INTERACTION_LIFETIME, Provider};
 
 const PURPOSE: &str = "browser/interaction";
 
+/// What a person signs in for. It decides where they are led afterwards; no parameter does.
 #[derive(Serialize, Deserialize)]
-struct SealedInteraction {
-    request: AuthorizationRequest,
-    started_at: Timestamp,
+pub(in crate::provider) enum Errand {
+    /// To answer an app's request, which arrived then.
+    App(Box<AuthorizationRequest>, Timestamp),
+    /// To see their account.
+    Account,
+}
+
+#[derive(Serialize)]
+struct Sealing<'a> {
+    errand: &'a Errand,
+    sealed_at: Timestamp,
+    browser: TokenHash,
+}
+
+#[derive(Deserialize)]
+struct Sealed {
+    errand: Errand,
     sealed_at: Timestamp,
     browser: TokenHash,
 }
 
 impl Provider {
-    pub(super) fn seal_interaction(
+    pub(in crate::provider) fn seal_errand(
         &self,
         browser: &Browser,
-        request: AuthorizationRequest,
-        started_at: Timestamp,
+        errand: &Errand,
     ) -> Result<String, BrowserError> {
-        let interaction = SealedInteraction {
-            request,
-            started_at,
+        let sealing = Sealing {
+            errand,
             sealed_at: self.clock.now(),
             browser: browser.nonce.hash(),
         };
-        Ok(self.seal(PURPOSE, &interaction)?)
+        Ok(self.seal(PURPOSE, &sealing)?)
     }
 
-    /// The request and when it arrived. A form that lies open for too long, or that was shown to another browser (login
-    /// CSRF: somebody's own form in a stranger's browser), is refused.
-    pub(in crate::provider) fn open_interaction(
+    /// The errand of a form. A form that lies open for too long, or that was shown to another browser (login CSRF:
+    /// somebody's own form in a stranger's browser), is refused.
+    pub(in crate::provider) fn open_errand(
         &self,
         browser: &Browser,
         sealed: &str,
-    ) -> Result<(AuthorizationRequest, Timestamp), BrowserError> {
-        let interaction: SealedInteraction = self
+    ) -> Result<Errand, BrowserError> {
+        let sealed: Sealed = self
             .open(PURPOSE, sealed)
             .ok_or(BrowserError::Refused(Refusal::InteractionGone, None))?;
-        if !interaction.browser.matches(&browser.nonce.hash()) {
+        if !sealed.browser.matches(&browser.nonce.hash()) {
             return Err(BrowserError::Refused(Refusal::OtherBrowser, None));
         }
-        if self.clock.now() >= later(interaction.sealed_at, INTERACTION_LIFETIME) {
+        if self.clock.now() >= later(sealed.sealed_at, INTERACTION_LIFETIME) {
             return Err(BrowserError::Refused(Refusal::InteractionGone, None));
         }
-        Ok((interaction.request, interaction.started_at))
+        Ok(sealed.errand)
     }
 }

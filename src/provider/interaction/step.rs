@@ -14,16 +14,18 @@ pub enum Step {
     SignIn(Box<SignInForm>),
     /// Go to the consent page of the interaction with this handle.
     AskConsent(OpaqueToken),
+    /// Go to the person's account.
+    Account,
     /// Go back to the app.
     Respond(AuthorizationResponse),
 }
 
 /// Everything on the sign-in form.
 pub struct SignInForm {
-    /// The app.
-    pub client: ClientFacts,
-    /// Where the form leads in the end.
-    pub redirect_uri: String,
+    /// The app; none when the person wants to see their account.
+    pub client: Option<ClientFacts>,
+    /// Where the form leads in the end, if that is an app.
+    pub redirect_uri: Option<String>,
     /// The interaction, for the form to carry.
     pub sealed: String,
     /// What stands in the username field.
