@@ -9,6 +9,7 @@
 //! one line.
 
 mod gate;
+mod keys;
 mod kubernetes;
 mod signals;
 mod stores;
@@ -29,6 +30,8 @@ use crate::http::health::Readiness;
 use crate::http::server::{Bounds, serve as serve_http, serve_over};
 use crate::http::tls::{Tls, TlsFiles};
 use crate::keyring::Keyring;
+use crate::keyring::live::LiveKeyring;
+use crate::keyring::rotation::Rotator;
 use crate::login::password::Argon2Hasher;
 use crate::oidc::password::PasswordHasher;
 use crate::provider::Provider;
@@ -148,7 +151,7 @@ async fn bind(flag: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpLi
 /// Opens the keyring and the gate, then reconciles. Returns only when something failed for good.
 async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     let cluster = Cluster::connect(settings).await?;
-    let keyring = Arc::new(cluster.open_keyring(parts).await?);
+    let keyring = cluster.open_keyring(parts).await?;
     let is_bound = parts
         .store
         .keyring_id()
@@ -158,10 +161,11 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     if is_bound {
         bind_keyring(parts.store.as_ref(), &keyring).await?;
     }
+    let keyring = LiveKeyring::new(keyring, parts.clock.now());
     let provider = Provider::new(
         settings.issuer.clone(),
         Arc::clone(&parts.store),
-        Arc::clone(&keyring),
+        keyring.clone(),
         Arc::clone(&parts.hasher),
         Arc::clone(&parts.clock),
         Arc::clone(&parts.random),
@@ -170,9 +174,16 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     cluster.check(parts).await?;
     if !is_bound {
         // Nothing but the resources says which keyring a store that is empty, or was lost, belongs to.
-        cluster.check_keyring(parts, &keyring).await?;
-        bind_keyring(parts.store.as_ref(), &keyring).await?;
+        cluster.check_keyring(parts, &keyring.current()).await?;
+        bind_keyring(parts.store.as_ref(), &keyring.current()).await?;
     }
+    let rotator = Arc::new(Rotator::new(
+        Arc::clone(&cluster.storage),
+        keyring.clone(),
+        Arc::clone(&parts.clock),
+        Arc::clone(&parts.random),
+        settings.signing_key_rotation,
+    ));
     let context = ControllerContext {
         client: cluster.client.clone(),
         settings: Arc::new(cluster.settings.clone()),
@@ -182,7 +193,10 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
         clock: Arc::clone(&parts.clock),
         health: parts.health.clone(),
     };
-    controller::run(context, parts.shutdown.clone()).await;
+    tokio::join!(
+        controller::run(context, parts.shutdown.clone()),
+        keys::run(rotator, Arc::clone(&parts.store), parts.shutdown.clone()),
+    );
     Ok(())
 }
 

@@ -6,9 +6,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::crd::v1alpha1::DurationText;
+use crate::keyring::rotation::SHORTEST_INTERVAL;
 use crate::oidc::issuer::Issuer;
 use crate::telemetry::LogFormat;
 
@@ -54,6 +57,10 @@ pub struct ServeSettings {
         value_parser = KeyringLocation::from_str
     )]
     pub keyring: KeyringLocation,
+
+    /// How long a signing key signs, like `90d`; its successor is published a day before it takes over
+    #[arg(long, env = "CLAVIGER_SIGNING_KEY_ROTATION", default_value = "90d", value_parser = rotation_interval)]
+    pub signing_key_rotation: Duration,
 
     /// claviger's own namespace, where `OidcUser` resources are honoured
     #[arg(long, env = "CLAVIGER_NAMESPACE", default_value = "claviger", value_parser = namespace)]
@@ -169,6 +176,14 @@ impl FromStr for KeyringLocation {
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "write an address and a port like 127.0.0.1:8080 or [::]:8080".to_owned())
+}
+
+fn rotation_interval(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_hours(24 * 3_650);
+    match DurationText::new(text).parse() {
+        Some(interval) if (SHORTEST_INTERVAL..=LONGEST).contains(&interval) => Ok(interval),
+        _ => Err("write a time between `2d` and `3650d`, like `90d`".to_owned()),
+    }
 }
 
 fn namespace(text: &str) -> Result<String, String> {

@@ -45,7 +45,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::keyring::Keyring;
+use crate::keyring::live::LiveKeyring;
 use crate::oidc::issuer::Issuer;
 use crate::oidc::password::PasswordHasher;
 use crate::store::Store;
@@ -81,8 +81,8 @@ pub struct ControllerContext {
     pub settings: Arc<ControllerSettings>,
     /// Where clients and users are registered.
     pub store: Arc<dyn Store>,
-    /// Derives the secrets.
-    pub keyring: Arc<Keyring>,
+    /// Derives the secrets. A new master key appears here while the controller runs.
+    pub keyring: LiveKeyring,
     /// Hashes passwords.
     pub hasher: Arc<dyn PasswordHasher>,
     /// Time.

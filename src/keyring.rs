@@ -5,8 +5,11 @@
 
 pub mod directory;
 mod document;
+pub mod listing;
+pub mod live;
 mod master_key;
 mod opening;
+pub mod rotation;
 mod sealing_key;
 mod signing_key;
 mod verification;
@@ -17,6 +20,7 @@ mod tests;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -53,6 +57,14 @@ pub enum KeyringStorageError {
     },
 }
 
+/// A document as the storage gave it.
+pub struct StoredDocument {
+    /// The document.
+    pub document: Zeroizing<Vec<u8>>,
+    /// Names this very state of the storage, for [`KeyringStorage::replace`].
+    pub version: String,
+}
+
 /// Where the keyring document is kept.
 #[async_trait]
 pub trait KeyringStorage: Send + Sync + 'static {
@@ -60,10 +72,14 @@ pub trait KeyringStorage: Send + Sync + 'static {
     fn place(&self) -> String;
 
     /// The document, or `None` where there is none.
-    async fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>, KeyringStorageError>;
+    async fn load(&self) -> Result<Option<StoredDocument>, KeyringStorageError>;
 
     /// Writes the document where there is none; `false` when somebody else was quicker.
     async fn create(&self, document: &[u8]) -> Result<bool, KeyringStorageError>;
+
+    /// Writes the document in place of the one that was loaded as `version`, atomically; `false`, with nothing changed,
+    /// when another is there by now.
+    async fn replace(&self, version: &str, document: &[u8]) -> Result<bool, KeyringStorageError>;
 }
 
 /// `alg` of what we sign.
@@ -116,6 +132,8 @@ pub struct Keyring {
     signing_keys: Vec<SigningKey>,
     /// Oldest first; never empty.
     sealing_keys: Vec<SealingKey>,
+    /// The JWK Set, made once.
+    jwks: Bytes,
 }
 
 impl Keyring {
@@ -155,12 +173,14 @@ impl Keyring {
             .map(SealingKey::from_entry)
             .collect::<Result<Vec<_>, _>>()?;
         sealing_keys.sort_by_key(SealingKey::created_at);
+        let jwks = jwk_set(&signing_keys);
         let keyring = Self {
             id: read.id,
             document: Zeroizing::new(document.to_vec()),
             master_keys,
             signing_keys,
             sealing_keys,
+            jwks,
         };
         keyring.check_complete()?;
         Ok(keyring)
@@ -178,7 +198,7 @@ impl Keyring {
         let algorithms = SigningAlgorithm::ALL;
         if !algorithms
             .iter()
-            .all(|wanted| self.signing_keys.iter().any(|key| key.algorithm() == *wanted))
+            .all(|wanted| self.signers(*wanted).next().is_some())
         {
             return malformed("it lacks a signing key for RS256 or ES256");
         }
@@ -204,6 +224,7 @@ impl Keyring {
         });
         self.signing_keys
             .retain(|key| !key.is_past(now) || newest.iter().flatten().any(|kid| kid == key.kid()));
+        self.jwks = jwk_set(&self.signing_keys);
     }
 
     /// A random id that a store remembers, so that a store and a keyring of different origin never meet.
@@ -258,12 +279,15 @@ impl Keyring {
     /// The newest key whose time to sign has come. A clock that was set back finds none; then the oldest signs, which
     /// every relying party knows by now.
     fn key_that_signs(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Option<&SigningKey> {
-        let mut keys = self
-            .signing_keys
+        let oldest = self.signers(algorithm).next();
+        self.signers(algorithm).rfind(|key| key.may_sign(now)).or(oldest)
+    }
+
+    /// The keys of an algorithm that are not published ahead of their time, oldest first.
+    fn signers(&self, algorithm: SigningAlgorithm) -> impl DoubleEndedIterator<Item = &SigningKey> {
+        self.signing_keys
             .iter()
-            .filter(|key| key.algorithm() == algorithm);
-        let oldest = keys.clone().next();
-        keys.rfind(|key| key.signs_from() <= now).or(oldest)
+            .filter(move |key| key.algorithm() == algorithm && !key.is_waiting())
     }
 
     /// A JWS in compact form.
@@ -286,14 +310,8 @@ impl Keyring {
     }
 
     /// The public keys, as the JSON of a JWK Set (RFC 7517 section 5).
-    pub fn jwks(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct JwkSet<'a> {
-            keys: Vec<PublicJwk<'a>>,
-        }
-        let keys = self.signing_keys.iter().map(SigningKey::public_jwk).collect();
-        // Strings only: there is nothing in it that JSON cannot say.
-        serde_json::to_vec(&JwkSet { keys }).unwrap_or_default()
+    pub fn jwks(&self) -> Bytes {
+        self.jwks.clone()
     }
 
     /// Seals `plain` for one purpose: unreadable and unalterable for whoever carries it. Base64url text.
@@ -313,6 +331,16 @@ impl Keyring {
     pub fn open(&self, purpose: &'static str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
         sealing_key::open(&self.sealing_keys, purpose, sealed)
     }
+}
+
+fn jwk_set(signing_keys: &[SigningKey]) -> Bytes {
+    #[derive(Serialize)]
+    struct JwkSet<'a> {
+        keys: Vec<PublicJwk<'a>>,
+    }
+    let keys = signing_keys.iter().map(SigningKey::public_jwk).collect();
+    // Strings only: there is nothing in it that JSON cannot say.
+    serde_json::to_vec(&JwkSet { keys }).unwrap_or_default().into()
 }
 
 fn repeats<T: Ord>(ids: impl Iterator<Item = T>) -> bool {

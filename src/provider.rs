@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Clock;
-use crate::keyring::Keyring;
+use crate::keyring::live::LiveKeyring;
+pub use crate::keyring::rotation::JWKS_MAX_AGE;
 use crate::oidc::discovery;
 use crate::oidc::issuer::Issuer;
 use crate::oidc::password::PasswordHasher;
@@ -41,7 +42,7 @@ pub struct Provider {
     /// Clients, users, sessions, grants.
     pub(crate) store: Arc<dyn Store>,
     /// Signatures and sealed browser state.
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: LiveKeyring,
     /// Password verification.
     pub(crate) hasher: Arc<dyn PasswordHasher>,
     /// Time.
@@ -50,14 +51,8 @@ pub struct Provider {
     pub(crate) random: Arc<dyn Random>,
     /// Set once the store is known to hold every client.
     pub(crate) provisioned: Arc<OnceLock<()>>,
-    documents: Documents,
-}
-
-/// What never changes while the process runs, made once.
-#[derive(Clone)]
-struct Documents {
+    /// The discovery document, made once: nothing in it changes while the process runs.
     configuration: Bytes,
-    jwks: Bytes,
 }
 
 /// An authorization code lives this long (rule of ours; RFC 6749 section 4.1.2 allows ten minutes).
@@ -74,16 +69,13 @@ impl Provider {
     pub fn new(
         issuer: Issuer,
         store: Arc<dyn Store>,
-        keyring: Arc<Keyring>,
+        keyring: LiveKeyring,
         hasher: Arc<dyn PasswordHasher>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let documents = Documents {
-            configuration: discovery::document(&issuer).into(),
-            jwks: keyring.jwks().into(),
-        };
         Self {
+            configuration: discovery::document(&issuer).into(),
             issuer: Arc::new(issuer),
             store,
             keyring,
@@ -91,7 +83,6 @@ impl Provider {
             clock,
             random,
             provisioned: Arc::default(),
-            documents,
         }
     }
 
@@ -107,12 +98,12 @@ impl Provider {
 
     /// The discovery document.
     pub fn configuration_document(&self) -> Bytes {
-        self.documents.configuration.clone()
+        self.configuration.clone()
     }
 
-    /// The JWK Set.
+    /// The JWK Set, made once for each change of the keys.
     pub fn jwks_document(&self) -> Bytes {
-        self.documents.jwks.clone()
+        self.keyring.current().jwks()
     }
 
     /// Whether any client registered `origin` for its scripts.

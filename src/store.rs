@@ -16,6 +16,7 @@ pub mod sled;
 use async_trait::async_trait;
 use thiserror::Error;
 
+use crate::clock::Timestamp;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
@@ -191,6 +192,13 @@ pub trait Store: Send + Sync + 'static {
     async fn is_provisioned(&self) -> Result<bool, StoreError>;
 
     // --- clients ---
+
+    /// No token that was signed until now is valid after this instant, whatever the lifetimes of its client have become
+    /// since; tokens of removed clients are not counted.
+    ///
+    /// SQL: `SELECT greatest(now() + max(greatest(access_token_lifetime, id_token_lifetime)), (SELECT value FROM facts WHERE
+    /// name = 'tokens valid until')) FROM clients`, where the fact is raised by the `UPDATE` that shortens a lifetime.
+    async fn tokens_valid_until(&self) -> Result<Timestamp, StoreError>;
 
     /// Registers a client or replaces its metadata, keyed by its uid. The secret versions of a client that is known stay
     /// as they are; those given are for one that is not. Ends an absence. A claim that is held by another uid stays, unless

@@ -1,5 +1,6 @@
 //! The connection to Kubernetes, and what is asked of it before the controller runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -28,7 +29,7 @@ const KEYRING: &str = "keyring";
 pub(super) struct Cluster {
     pub(super) client: Client,
     pub(super) settings: ControllerSettings,
-    storage: Box<dyn KeyringStorage>,
+    pub(super) storage: Arc<dyn KeyringStorage>,
 }
 
 impl Cluster {
@@ -43,16 +44,16 @@ impl Cluster {
                 with_causes(&error)
             )
         })?;
-        let (name, storage): (_, Box<dyn KeyringStorage>) = match &settings.keyring {
+        let (name, storage): (_, Arc<dyn KeyringStorage>) = match &settings.keyring {
             KeyringLocation::Directory(path) => (
                 DEFAULT_KEYRING_NAME.to_owned(),
-                Box::new(DirectoryStorage::new(path)),
+                Arc::new(DirectoryStorage::new(path)),
             ),
             KeyringLocation::Secret { namespace, name } => {
                 let namespace = namespace.as_ref().unwrap_or(&settings.namespace);
                 (
                     name.clone(),
-                    Box::new(SecretKeyring::new(client.clone(), namespace, name)),
+                    Arc::new(SecretKeyring::new(client.clone(), namespace, name)),
                 )
             }
         };

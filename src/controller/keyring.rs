@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::MANAGER;
 use super::kube_error::{describe, is_unreachable};
 use super::secret;
-use crate::keyring::{KeyringStorage, KeyringStorageError};
+use crate::keyring::{KeyringStorage, KeyringStorageError, StoredDocument};
 
 /// The type of the Secret, by which the admission policy knows it.
 const SECRET_TYPE: &str = "claviger.dev/keyring";
@@ -55,6 +55,23 @@ impl SecretKeyring {
         }
     }
 
+    /// The Secret as a whole. Whoever else writes labels to it loses them at the next write: the admission policy would
+    /// refuse those that it does not know.
+    fn secret(&self, document: &[u8], resource_version: Option<String>) -> Secret {
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                namespace: Some(self.namespace.clone()),
+                labels: Some(secret::labels()),
+                resource_version,
+                ..ObjectMeta::default()
+            },
+            type_: Some(SECRET_TYPE.to_owned()),
+            data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(document.to_vec()))])),
+            ..Secret::default()
+        }
+    }
+
     fn refused(&self, reason: String) -> KeyringStorageError {
         KeyringStorageError::Refused {
             place: self.place(),
@@ -69,7 +86,7 @@ impl KeyringStorage for SecretKeyring {
         format!("Secret {}/{}", self.namespace, self.name)
     }
 
-    async fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>, KeyringStorageError> {
+    async fn load(&self) -> Result<Option<StoredDocument>, KeyringStorageError> {
         let found = self
             .api()
             .get_opt(&self.name)
@@ -84,31 +101,37 @@ impl KeyringStorage for SecretKeyring {
             )));
         }
         match secret.data.and_then(|mut data| data.remove(KEY)) {
-            Some(document) => Ok(Some(Zeroizing::new(document.0))),
+            Some(document) => Ok(Some(StoredDocument {
+                document: Zeroizing::new(document.0),
+                version: secret.metadata.resource_version.unwrap_or_default(),
+            })),
             None => Err(self.refused(format!("it has no key `{KEY}`; restore it from a backup"))),
         }
     }
 
     async fn create(&self, document: &[u8]) -> Result<bool, KeyringStorageError> {
-        let secret = Secret {
-            metadata: ObjectMeta {
-                name: Some(self.name.clone()),
-                namespace: Some(self.namespace.clone()),
-                labels: Some(secret::labels()),
-                ..ObjectMeta::default()
-            },
-            type_: Some(SECRET_TYPE.to_owned()),
-            data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(document.to_vec()))])),
-            ..Secret::default()
-        };
-        let params = PostParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        match self.api().create(&params, &secret).await {
+        let secret = self.secret(document, None);
+        match self.api().create(&params(), &secret).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
             Err(error) => Err(self.error(&error)),
         }
+    }
+
+    async fn replace(&self, version: &str, document: &[u8]) -> Result<bool, KeyringStorageError> {
+        let secret = self.secret(document, Some(version.to_owned()));
+        match self.api().replace(&self.name, &params(), &secret).await {
+            Ok(_) => Ok(true),
+            // Changed, or gone, since it was loaded: the API server compares the resourceVersion.
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(false),
+            Err(error) => Err(self.error(&error)),
+        }
+    }
+}
+
+fn params() -> PostParams {
+    PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
     }
 }

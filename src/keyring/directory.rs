@@ -1,4 +1,4 @@
-//! The keyring as a file in a directory, for hosts without a Kubernetes API and for replicas that mount it.
+//! The keyring as a file in a directory, for hosts without a Kubernetes API.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::{KeyringStorage, KeyringStorageError};
+use super::{KeyringStorage, KeyringStorageError, StoredDocument};
 
 /// The file inside the directory.
 const FILE: &str = "keyring.json";
@@ -34,11 +37,10 @@ impl DirectoryStorage {
     /// Runs `work` off the async threads.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: fn(&Path, &[u8]) -> io::Result<T>,
-        input: Zeroizing<Vec<u8>>,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, KeyringStorageError> {
         let directory = self.directory.clone();
-        let reason = match tokio::task::spawn_blocking(move || work(&directory, &input)).await {
+        let reason = match tokio::task::spawn_blocking(move || work(&directory)).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => {
                 format!("{error}; check that the directory belongs to claviger and is writable")
@@ -58,14 +60,30 @@ impl KeyringStorage for DirectoryStorage {
         format!("file {}", self.directory.join(FILE).display())
     }
 
-    async fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>, KeyringStorageError> {
-        self.blocking(|directory, _| read(directory), Zeroizing::default())
-            .await
+    async fn load(&self) -> Result<Option<StoredDocument>, KeyringStorageError> {
+        let found = self.blocking(read).await?;
+        Ok(found.map(|document| StoredDocument {
+            version: version(&document),
+            document,
+        }))
     }
 
     async fn create(&self, document: &[u8]) -> Result<bool, KeyringStorageError> {
-        self.blocking(write_new, Zeroizing::new(document.to_vec())).await
+        let document = Zeroizing::new(document.to_vec());
+        self.blocking(move |directory| write_new(directory, &document))
+            .await
     }
+
+    async fn replace(&self, version: &str, document: &[u8]) -> Result<bool, KeyringStorageError> {
+        let (version, document) = (version.to_owned(), Zeroizing::new(document.to_vec()));
+        self.blocking(move |directory| write_over(directory, &version, &document))
+            .await
+    }
+}
+
+/// A file has no number that counts its changes, so its content names its state.
+fn version(document: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, document))
 }
 
 fn read(directory: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
@@ -89,10 +107,8 @@ fn read(directory: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 /// Writes a file of another name, then links it: whoever finds `keyring.json` finds all of it, and one that is there is
 /// never replaced.
 fn write_new(directory: &Path, document: &[u8]) -> io::Result<bool> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let temporary = directory.join(format!(".{FILE}.{}-{number}", std::process::id()));
+    let temporary = temporary(directory);
     let linked = write_synced(&temporary, document).and_then(|()| {
         match fs::hard_link(&temporary, directory.join(FILE)) {
             Ok(()) => Ok(true),
@@ -107,6 +123,33 @@ fn write_new(directory: &Path, document: &[u8]) -> io::Result<bool> {
     // The new name must outlive a power cut as surely as what it names.
     File::open(directory)?.sync_all()?;
     linked
+}
+
+/// Replaces the file as a whole, unless another document is there than the caller knows. The lock keeps those who replace
+/// apart from each other; who reads needs none.
+fn write_over(directory: &Path, known: &str, document: &[u8]) -> io::Result<bool> {
+    let folder = File::open(directory)?;
+    folder.lock()?;
+    if read(directory)?.is_none_or(|found| version(&found) != known) {
+        return Ok(false);
+    }
+    let temporary = temporary(directory);
+    let renamed =
+        write_synced(&temporary, document).and_then(|()| fs::rename(&temporary, directory.join(FILE)));
+    if let Err(error) = renamed {
+        // It holds keys; whatever failed, it must not stay.
+        drop(fs::remove_file(&temporary));
+        return Err(error);
+    }
+    // The new content must outlive a power cut before anything is signed with it.
+    folder.sync_all()?;
+    Ok(true)
+}
+
+fn temporary(directory: &Path) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    directory.join(format!(".{FILE}.{}-{number}", std::process::id()))
 }
 
 fn write_synced(path: &Path, document: &[u8]) -> io::Result<()> {

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 const VERSION: u32 = 1;
 
 /// Room for the document, so that it does not grow by leaving copies of keys behind in freed memory.
-const CAPACITY: usize = 16 * 1024;
+const CAPACITY: usize = 64 * 1024;
 
 /// Key bytes. Wiped when dropped; written as unpadded base64url, in the document only.
 pub(super) struct KeyBytes(pub(super) Zeroizing<Vec<u8>>);
@@ -55,10 +55,19 @@ pub(super) struct SigningKeyEntry {
     pub(super) published_at: Timestamp,
     /// Signs from then on, until a key that signs later takes over.
     pub(super) signs_from: Timestamp,
-    /// In the JWK Set until then; absent while no successor is known.
+    /// Published, and does not sign before a claviger that has published it for long enough says so. Absent in the first
+    /// versions of the document, whose keys signed by their times alone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) waiting: bool,
+    /// In the JWK Set until then; absent while no successor signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) kept_until: Option<Timestamp>,
     pub(super) pkcs8: KeyBytes,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(waiting: &bool) -> bool {
+    !waiting
 }
 
 /// The document.

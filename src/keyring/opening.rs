@@ -79,13 +79,14 @@ impl Keyring {
     }
 
     async fn load(storage: &dyn KeyringStorage, now: Timestamp) -> Result<Option<Self>, OpenKeyringError> {
-        let Some(document) = storage.load().await.map_err(OpenKeyringError::Storage)? else {
+        let Some(stored) = storage.load().await.map_err(OpenKeyringError::Storage)? else {
             return Ok(None);
         };
-        let mut keyring = Self::from_document(&document).map_err(|reason| OpenKeyringError::Malformed {
-            place: storage.place(),
-            reason,
-        })?;
+        let mut keyring =
+            Self::from_document(&stored.document).map_err(|reason| OpenKeyringError::Malformed {
+                place: storage.place(),
+                reason,
+            })?;
         keyring.forget_past(now);
         Ok(Some(keyring))
     }

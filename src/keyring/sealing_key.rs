@@ -53,6 +53,11 @@ impl SealingKey {
         &self.id
     }
 
+    /// The id in its written form.
+    pub(super) fn name(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.id)
+    }
+
     pub(super) fn created_at(&self) -> Timestamp {
         self.created_at
     }

@@ -29,7 +29,10 @@ enum PrivateKey {
 pub(super) struct SigningKey {
     kid: String,
     algorithm: SigningAlgorithm,
+    created_at: Timestamp,
+    published_at: Timestamp,
     signs_from: Timestamp,
+    waiting: bool,
     kept_until: Option<Timestamp>,
     private: PrivateKey,
     public: ParsedPublicKey,
@@ -102,6 +105,7 @@ impl SigningKey {
             created_at: now,
             published_at: now,
             signs_from: now,
+            waiting: false,
             kept_until: None,
             pkcs8: KeyBytes(pkcs8),
         })
@@ -137,7 +141,10 @@ impl SigningKey {
             ],
             kid: entry.kid,
             algorithm: entry.alg,
+            created_at: entry.created_at,
+            published_at: entry.published_at,
             signs_from: entry.signs_from,
+            waiting: entry.waiting,
             kept_until: entry.kept_until,
             private,
             public,
@@ -155,6 +162,28 @@ impl SigningKey {
 
     pub(super) fn signs_from(&self) -> Timestamp {
         self.signs_from
+    }
+
+    /// Whether it may sign at `now`.
+    pub(super) fn may_sign(&self, now: Timestamp) -> bool {
+        !self.waiting && self.signs_from <= now
+    }
+
+    /// Whether it is published ahead of its time.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    pub(super) fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    pub(super) fn published_at(&self) -> Timestamp {
+        self.published_at
+    }
+
+    pub(super) fn kept_until(&self) -> Option<Timestamp> {
+        self.kept_until
     }
 
     /// Whether the key is out of the JWK Set at `now`.

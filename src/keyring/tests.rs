@@ -563,7 +563,7 @@ fn rule_53_private_keys_are_never_shown() {
         .collect();
     assert_eq!(keys.len(), 4);
     let leaves = [
-        String::from_utf8(KEYRING.jwks()).unwrap(),
+        String::from_utf8(KEYRING.jwks().to_vec()).unwrap(),
         sign(SigningAlgorithm::Rs256, "JWT"),
         sign(SigningAlgorithm::Es256, "at+jwt"),
         KEYRING.seal(PURPOSE, b"plain", &SystemRandom).unwrap(),
@@ -611,6 +611,38 @@ async fn a_directory_keeps_the_keyring() {
     let error = open(&storage, true).await.err().unwrap();
     assert!(matches!(error, OpenKeyringError::Malformed { .. }));
     assert!(!error.to_string().contains('\n'), "{error}");
+}
+
+/// The document is replaced as a whole, by whoever knows what is there, and by nobody else.
+#[tokio::test]
+async fn a_directory_replaces_only_what_was_loaded() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let storage = DirectoryStorage::new(folder.path());
+    assert!(
+        !storage.replace("unknown", b"next").await.unwrap(),
+        "there is nothing"
+    );
+    assert!(storage.create(b"first").await.unwrap());
+    let first = storage.load().await.unwrap().unwrap();
+    assert!(!storage.replace("unknown", b"next").await.unwrap());
+    assert!(storage.replace(&first.version, b"second").await.unwrap());
+    assert!(
+        !storage.replace(&first.version, b"third").await.unwrap(),
+        "somebody was quicker"
+    );
+    let second = storage.load().await.unwrap().unwrap();
+    assert_eq!(second.document.as_slice(), b"second");
+    let path = folder.path().join("keyring.json");
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "no temporary file is left"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

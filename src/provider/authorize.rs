@@ -94,6 +94,7 @@ impl Provider {
             return Ok(None);
         };
         self.keyring
+            .current()
             .verify::<IdTokenHint>(hint, id_token::TYP)
             .ok()
             .filter(|claims| claims.iss == self.issuer.as_str())

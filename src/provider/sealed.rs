@@ -16,13 +16,14 @@ impl Provider {
             .map_err(|_| KeyringError::Crypto("write a value as JSON"))
             .map_err(Fault::keyring("seal a value"))?;
         self.keyring
+            .current()
             .seal(purpose, &plain, &*self.random)
             .map_err(Fault::keyring("seal a value"))
     }
 
     /// Opens what was sealed for the same purpose.
     pub(super) fn open<T: DeserializeOwned>(&self, purpose: &'static str, sealed: &str) -> Option<T> {
-        let plain = self.keyring.open(purpose, sealed)?;
+        let plain = self.keyring.current().open(purpose, sealed)?;
         serde_json::from_slice(&plain).ok()
     }
 }

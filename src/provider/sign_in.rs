@@ -114,7 +114,7 @@ impl Provider {
         tracing::info!(
             target: audit::TARGET,
             event = "sign_in_failed",
-            username_pseudonym = self.keyring.pseudonym(username),
+            username_pseudonym = self.keyring.current().pseudonym(username),
         );
     }
 

@@ -72,6 +72,7 @@ impl Provider {
         self.require_provisioned().await?;
         let claims: AccessTokenClaims<'static> = self
             .keyring
+            .current()
             .verify(token, access_token::TYP)
             .map_err(|rejected| invalid(rejected.0))?;
         if claims.iss != self.issuer.as_str() || claims.aud != self.issuer.as_str() {

@@ -13,6 +13,7 @@ pub(super) mod grants;
 pub(super) mod interactions;
 pub(super) mod refresh_tokens;
 pub(super) mod sessions;
+pub(super) mod token_lifetimes;
 pub(super) mod users;
 
 use async_trait::async_trait;
@@ -27,6 +28,7 @@ use super::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
     RotateRefreshToken, SignIn, Store, StoreError,
 };
+use crate::clock::Timestamp;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
@@ -59,8 +61,12 @@ impl<E: Engine> Store for E {
         self.read(|view, _| binding::is_provisioned(view)).await
     }
 
+    async fn tokens_valid_until(&self) -> Result<Timestamp, StoreError> {
+        self.read(token_lifetimes::valid_until).await
+    }
+
     async fn register_client(&self, registration: ClientRegistration) -> Result<RegisterClient, StoreError> {
-        self.write(move |transaction, _| clients::register(transaction, registration))
+        self.write(move |transaction, now| clients::register(transaction, now, registration))
             .await
     }
 

@@ -155,7 +155,9 @@ impl SledStore {
     fn slow(&self) -> StoreError {
         match self.failure.get() {
             Some(_) => self.stopped(),
-            None => StoreError::Unavailable(format!("its disk has not answered for {} s", PATIENCE.as_secs())),
+            None => {
+                StoreError::Unavailable(format!("its disk has not answered for {} s", PATIENCE.as_secs()))
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use claviger::clock::{Clock, SystemClock};
 use claviger::controller::{ControllerContext, ControllerSettings, Health, startup};
 use claviger::crd::v1alpha1::{OidcClient, OidcUser};
 use claviger::keyring::Keyring;
+use claviger::keyring::live::LiveKeyring;
 use claviger::login::password::Argon2Hasher;
 use claviger::oidc::issuer::Issuer;
 use claviger::oidc::password::PasswordHasher;
@@ -154,7 +155,7 @@ impl Controller {
             client,
             settings: Arc::new(settings),
             store: store.clone(),
-            keyring: world.keyring.clone(),
+            keyring: LiveKeyring::new(world.keyring.clone(), SystemClock.now()),
             hasher: world.hasher.clone(),
             clock: Arc::new(SystemClock),
             health: health.clone(),

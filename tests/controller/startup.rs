@@ -100,7 +100,18 @@ async fn the_keyring_is_kept_in_a_secret() {
     assert!(storage.load().await.unwrap().is_none());
     assert!(storage.create(b"one").await.unwrap());
     assert!(!storage.create(b"two").await.unwrap(), "somebody was quicker");
-    assert_eq!(storage.load().await.unwrap().unwrap().as_slice(), b"one");
+    assert_eq!(storage.load().await.unwrap().unwrap().document.as_slice(), b"one");
+
+    // The next document takes its place under the chart's policy, by whoever knows the present one.
+    let first = storage.load().await.unwrap().unwrap();
+    assert!(storage.replace(&first.version, b"two").await.unwrap());
+    assert!(
+        !storage.replace(&first.version, b"three").await.unwrap(),
+        "somebody was quicker"
+    );
+    let second = storage.load().await.unwrap().unwrap();
+    assert_eq!(second.document.as_slice(), b"two");
+    assert!(storage.replace(&second.version, b"one").await.unwrap());
 
     let admin: kube::Api<k8s_openapi::api::core::v1::Secret> = kube::Api::namespaced(world.admin(), HOME);
     let other = serde_json::from_value(serde_json::json!({
@@ -112,7 +123,7 @@ async fn the_keyring_is_kept_in_a_secret() {
         .await
         .unwrap();
     let foreign = SecretKeyring::new(world.claviger().await, HOME, "something-else");
-    let error = foreign.load().await.unwrap_err().to_string();
+    let error = foreign.load().await.err().unwrap().to_string();
     assert!(
         error.contains("claviger/something-else") && error.contains("Opaque"),
         "{error}"

@@ -131,6 +131,12 @@ fn a_bad_value_is_refused_with_the_name_of_its_flag() {
         ),
         ("--keyring", "secret:A_B", "`A_B` is no name of a Secret"),
         ("--keyring", "secret:N/x", "`N` is no name of a namespace"),
+        (
+            "--signing-key-rotation",
+            "47h",
+            "write a time between `2d` and `3650d`, like `90d`",
+        ),
+        ("--signing-key-rotation", "90", "write a time between"),
         ("--namespace", "Claviger", "`Claviger` is no name of a namespace"),
         ("--namespace", "", "is no name of a namespace"),
         ("--watch-namespaces", "a,b c", "`b c` is no name of a namespace"),

@@ -233,7 +233,10 @@ async fn a_damaged_store_is_refused() {
                 "it has version 2 and this claviger reads version 1",
                 "use the claviger that wrote it",
             ],
-            _ => &["it is damaged (", "restore a backup, or start with --recover-store"],
+            _ => &[
+                "it is damaged (",
+                "restore a backup, or start with --recover-store",
+            ],
         };
         let line = Start::new().sled(&copy).refused().await;
         for part in rest.iter().copied().chain([place.as_str()]) {

@@ -52,7 +52,11 @@ async fn a_damaged_store_is_recovered_when_asked_for() {
     }
     let mut secrets = Vec::new();
     for number in 0..3 {
-        secrets.push(world.secret(&served.namespace, &format!("shop-{number}-oidc")).await);
+        secrets.push(
+            world
+                .secret(&served.namespace, &format!("shop-{number}-oidc"))
+                .await,
+        );
     }
     let browser = Browser::new().unwrap();
     let before = tokens(&apps[0], &browser).await;
@@ -63,7 +67,10 @@ async fn a_damaged_store_is_recovered_when_asked_for() {
     let kubeconfig = world.kubeconfig();
     let without = Start::new().sled(&store).kubeconfig(kubeconfig);
     without
-        .refused_with(&["it is damaged (", "restore a backup, or start with --recover-store"])
+        .refused_with(&[
+            "it is damaged (",
+            "restore a backup, or start with --recover-store",
+        ])
         .await;
     assert!(asides(&store).is_empty());
 
@@ -106,7 +113,10 @@ async fn asks_for_sign_in(app: &RelyingParty, browser: &Browser) {
         panic!("prompt=none showed a page");
     };
     let login_required = ("error".into(), "login_required".into());
-    assert!(callback.query_pairs().any(|pair| pair == login_required), "{callback}");
+    assert!(
+        callback.query_pairs().any(|pair| pair == login_required),
+        "{callback}"
+    );
 }
 
 /// With the store gone, only the resources tell which keyring it belonged to. A keyring that made none of their secrets is

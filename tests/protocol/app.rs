@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use claviger::clock::{Clock, Timestamp, later};
 use claviger::http::router;
 use claviger::keyring::Keyring;
+use claviger::keyring::live::LiveKeyring;
 use claviger::oidc::identifier::{GrantId, ResourceUid};
 use claviger::oidc::issuer::Issuer;
 use claviger::oidc::opaque_token::{OpaqueToken, TokenHash, TokenKind};
@@ -53,6 +54,7 @@ pub(crate) struct TestApp {
     pub(crate) random: Arc<SeededRandom>,
     pub(crate) hasher: Arc<CountingHasher>,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) live: LiveKeyring,
 }
 
 impl TestApp {
@@ -75,10 +77,11 @@ impl TestApp {
         let store = Arc::new(FaultyStore::new(MemoryStore::new(clock.clone())));
         let hasher = Arc::new(CountingHasher::default());
         let keyring = KEYRING.clone();
+        let live = LiveKeyring::new(keyring.clone(), clock.now());
         let provider = Provider::new(
             Issuer::parse(issuer).unwrap(),
             store.clone(),
-            keyring.clone(),
+            live.clone(),
             hasher.clone(),
             clock.clone(),
             random.clone(),
@@ -90,6 +93,25 @@ impl TestApp {
             random,
             hasher,
             keyring,
+            live,
+        }
+    }
+
+    /// The same parts, with another keyring in use: what a restart on the same store makes.
+    pub(crate) fn restarted_with(self, keyring: Keyring) -> Self {
+        let live = LiveKeyring::new(keyring, self.clock.now());
+        let provider = Provider::new(
+            Issuer::parse(ISSUER).unwrap(),
+            self.store.clone(),
+            live.clone(),
+            self.hasher.clone(),
+            self.clock.clone(),
+            self.random.clone(),
+        );
+        Self {
+            router: router(provider),
+            live,
+            ..self
         }
     }
 

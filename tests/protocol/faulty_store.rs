@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use claviger::clock::Timestamp;
 use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::PasswordHash;
@@ -94,6 +95,11 @@ impl Store for FaultyStore {
     async fn is_provisioned(&self) -> Result<bool, StoreError> {
         self.reach("is_provisioned")?;
         self.inner.is_provisioned().await
+    }
+
+    async fn tokens_valid_until(&self) -> Result<Timestamp, StoreError> {
+        self.reach("tokens_valid_until")?;
+        self.inner.tokens_valid_until().await
     }
 
     async fn register_client(&self, registration: ClientRegistration) -> Result<RegisterClient, StoreError> {

@@ -32,6 +32,7 @@ mod faults;
 mod forms;
 mod freshness;
 mod health;
+mod key_rotation;
 mod limits;
 mod logs;
 mod pages;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger::clock::later;
 use claviger::oidc::identifier::ClientId;
 use claviger::oidc::scope::ScopeSet;
 use claviger::store::records::{ClientRecord, ClientRegistration, Digest};
@@ -48,6 +49,42 @@ pub(crate) async fn a_client_is_registered_and_replaced(bench: &Bench) {
     assert_eq!(record.secret_versions, registration.initial_secret_versions);
     assert_eq!(record.done, Some(done));
     assert_eq!(client(bench).await, Some(record));
+}
+
+/// Rule 52: a signing key is kept for as long as any token that it signed may live, also where the lifetimes of its client
+/// have become shorter meanwhile.
+pub(crate) async fn rule_52_how_long_tokens_live_is_known(bench: &Bench) {
+    const HOUR: Duration = Duration::from_hours(1);
+    let store = &*bench.store;
+    let until = async || store.tokens_valid_until().await.unwrap();
+    assert_eq!(until().await, bench.now(), "nobody gets tokens");
+    let with = |access_token, id_token| {
+        let mut registration = fixtures::client_registration(CLIENT, bench.now());
+        registration.client.lifetimes.access_token = access_token;
+        registration.client.lifetimes.id_token = id_token;
+        registration
+    };
+    register(bench, with(HOUR, 2 * HOUR)).await.unwrap();
+    assert_eq!(until().await, later(bench.now(), 2 * HOUR));
+    register(bench, with(30 * HOUR, HOUR)).await.unwrap();
+    assert_eq!(until().await, later(bench.now(), 30 * HOUR));
+    bench.advance(HOUR);
+    assert_eq!(until().await, later(bench.now(), 30 * HOUR));
+    // The last of the long ones may have been signed a moment ago.
+    let last = later(bench.now(), 30 * HOUR);
+    register(bench, with(HOUR, HOUR)).await.unwrap();
+    let known = until().await;
+    assert!(
+        (last..=later(last, Duration::from_secs(1))).contains(&known),
+        "{known}"
+    );
+    bench.advance(HOUR);
+    assert_eq!(until().await, known);
+    register(bench, with(2 * HOUR, HOUR)).await.unwrap();
+    register(bench, with(HOUR, HOUR)).await.unwrap();
+    assert_eq!(until().await, known, "a shorter one does not shorten what is out");
+    bench.advance(60 * HOUR);
+    assert_eq!(until().await, later(bench.now(), HOUR));
 }
 
 /// A client that was registered without secret versions takes those that come later.

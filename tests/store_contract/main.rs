@@ -69,6 +69,7 @@ for_each_back_end! {
         versions_come_to_a_client_without_any,
         a_claim_that_is_held_stays,
         a_changed_secret_name_frees_the_old_one,
+        rule_52_how_long_tokens_live_is_known,
         an_absent_client_is_refused_and_may_return,
         an_absent_client_is_purged_after_a_day,
         a_removed_client_takes_everything_with_it,

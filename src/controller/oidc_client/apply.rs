@@ -30,9 +30,11 @@ pub(super) async fn apply(
 ) -> Result<Applied, kube::Error> {
     let client_secret = match record.secret_versions.last() {
         Some(newest) if !valid.client.is_public() => {
-            let secret = context
-                .keyring
-                .client_secret(&newest.master_key_id, &valid.client.uid, &newest.id);
+            let secret =
+                context
+                    .keyring
+                    .current()
+                    .client_secret(&newest.master_key_id, &valid.client.uid, &newest.id);
             let Some(secret) = secret else {
                 return Ok(Applied::Refused(Verdict::no(
                     reason::MASTER_KEY_MISSING,

@@ -49,7 +49,7 @@ pub(super) async fn register(
         Some(Vec::new())
     } else {
         initial_versions(
-            &context.keyring,
+            &context.keyring.current(),
             &valid.client.uid,
             resource.status.as_ref(),
             context.clock.now(),

@@ -109,15 +109,14 @@ async fn generated(
     before: Option<PasswordRecord>,
 ) -> Result<Password, HasherError> {
     // The master key of the first time stays, so that the password does.
+    let keyring = context.keyring.current();
     let before = before.filter(|before| before.source.starts_with(GENERATED));
     let master_key_id = before
         .as_ref()
         .and_then(|before| before.source.strip_prefix(GENERATED))
-        .unwrap_or_else(|| context.keyring.current_master_key_id())
+        .unwrap_or_else(|| keyring.current_master_key_id())
         .to_owned();
-    let clear = context
-        .keyring
-        .user_password(&master_key_id, &valid.user.uid, FIRST_VERSION);
+    let clear = keyring.user_password(&master_key_id, &valid.user.uid, FIRST_VERSION);
     let Some(clear) = clear else {
         return Ok(Password {
             record: before,

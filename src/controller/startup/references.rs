@@ -42,10 +42,12 @@ pub async fn check_keyring(
 ) -> Result<(), StartupError> {
     let referred = master_keys_of_clients(client, settings, health).await?;
     match referred.first() {
-        Some(one) if !referred.iter().any(|id| keyring.has_master_key(id)) => Err(StartupError::OtherKeyring {
-            referred: one.clone(),
-            keyring: keyring.id().to_owned(),
-        }),
+        Some(one) if !referred.iter().any(|id| keyring.has_master_key(id)) => {
+            Err(StartupError::OtherKeyring {
+                referred: one.clone(),
+                keyring: keyring.id().to_owned(),
+            })
+        }
         _ => Ok(()),
     }
 }

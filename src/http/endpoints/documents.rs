@@ -1,5 +1,7 @@
 //! Discovery and JWKS: bytes made once, read by everybody.
 
+use std::sync::LazyLock;
+
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -7,10 +9,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::cors;
-use crate::provider::Provider;
+use crate::provider::{JWKS_MAX_AGE, Provider};
 
-/// Signing keys are published long before they sign, so an hour in a cache does no harm.
-const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+/// Signing keys are published for longer than this before they sign (OpenID Connect Core section 10.1.1).
+static CACHE: LazyLock<HeaderValue> = LazyLock::new(|| {
+    HeaderValue::try_from(format!("public, max-age={}", JWKS_MAX_AGE.as_secs()))
+        .unwrap_or(HeaderValue::from_static("no-store"))
+});
 
 /// `/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`.
 pub(super) async fn configuration(State(provider): State<Provider>) -> Response {
@@ -25,7 +30,7 @@ pub(super) async fn jwks(State(provider): State<Provider>) -> Response {
 fn document(bytes: Bytes, media_type: &'static str) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(media_type)),
-        (CACHE_CONTROL, CACHE),
+        (CACHE_CONTROL, CACHE.clone()),
     ];
     let mut response = (headers, bytes).into_response();
     cors::allow_any_origin(&mut response);

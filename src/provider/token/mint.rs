@@ -38,6 +38,7 @@ impl Provider {
         let unique = URL_SAFE_NO_PAD.encode(random::bytes::<16>(&*self.random));
         let access_token = self
             .keyring
+            .current()
             .sign(
                 SigningAlgorithm::Es256,
                 access_token::TYP,
@@ -96,6 +97,7 @@ impl Provider {
         };
         let token = self
             .keyring
+            .current()
             .sign(SigningAlgorithm::Rs256, id_token::TYP, &claims, now)
             .map_err(Fault::keyring("sign an ID token"))?;
         Ok(Zeroizing::new(token))

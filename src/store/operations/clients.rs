@@ -8,12 +8,13 @@ use crate::store::key_value::tables::{
     SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{expiry, grants};
+use crate::store::operations::{expiry, grants, token_lifetimes};
 use crate::store::records::{ClientRecord, ClientRegistration, Digest, ResourceRef};
 use crate::store::{RegisterClient, StoreError};
 
 pub(in crate::store) fn register(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     registration: ClientRegistration,
 ) -> Result<RegisterClient, StoreError> {
     let uid = registration.client.uid.clone();
@@ -42,6 +43,7 @@ pub(in crate::store) fn register(
     }
     if let Some(known) = &known {
         release_claims(transaction, known);
+        token_lifetimes::note_shortened(transaction, now, &known.client, &record.client)?;
     }
     CLIENT_IDS.put(transaction, &[client_id.as_str().as_bytes()], &uid)?;
     SECRET_NAMES.put(

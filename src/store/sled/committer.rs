@@ -14,8 +14,8 @@ use std::sync::{Arc, OnceLock};
 use ::sled::{Batch, Db, Tree};
 use tokio::sync::{RwLock, mpsc, oneshot};
 
-use super::{FreeSpace, Sync};
 use super::folder::Folder;
+use super::{FreeSpace, Sync};
 use crate::clock::{Clock, Timestamp};
 use crate::store::StoreError;
 use crate::store::key_value::Transaction;

@@ -167,7 +167,14 @@ async fn a_damaged_store_is_moved_aside() {
         drop(store);
         let asides = fs::read_dir(&path)
             .unwrap()
-            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("damaged-"))
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("damaged-")
+            })
             .count();
         assert_eq!(asides, round + 1);
     }

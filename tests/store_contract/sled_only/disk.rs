@@ -156,6 +156,9 @@ async fn a_disk_that_does_not_answer_holds_nobody() {
     assert_eq!(redeem(&store, "before").await.unwrap(), "fresh");
     assert_eq!(redeem(&store, "begun").await.unwrap(), "fresh");
     for number in 0..2000 {
-        assert_eq!(redeem(&store, &format!("queued {number}")).await.unwrap(), "unknown");
+        assert_eq!(
+            redeem(&store, &format!("queued {number}")).await.unwrap(),
+            "unknown"
+        );
     }
 }

@@ -1,0 +1,197 @@
+//! Tests of the plan, as tables.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{Facts, Step, plan};
+use crate::clock::Timestamp;
+use crate::keyring::SigningAlgorithm;
+use crate::keyring::document::{Document, KeyBytes, SigningKeyEntry, SymmetricKey};
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+const INTERVAL: i64 = 90 * DAY;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// An ES256 key; the plan never looks at the key itself.
+fn key(kid: &str, signs_from: i64, waiting: bool, kept_until: Option<i64>) -> SigningKeyEntry {
+    SigningKeyEntry {
+        kid: kid.to_owned(),
+        alg: SigningAlgorithm::Es256,
+        created_at: at(signs_from),
+        published_at: at(signs_from),
+        signs_from: at(signs_from),
+        waiting,
+        kept_until: kept_until.map(at),
+        pkcs8: KeyBytes(Zeroizing::default()),
+    }
+}
+
+fn sealing(id: &str, created_at: i64) -> SymmetricKey {
+    SymmetricKey {
+        id: id.to_owned(),
+        created_at: at(created_at),
+        key: KeyBytes(Zeroizing::default()),
+    }
+}
+
+fn document(signing: Vec<SigningKeyEntry>, sealing: Vec<SymmetricKey>) -> Document {
+    Document::new("id".to_owned(), Vec::new(), signing, sealing)
+}
+
+struct Moment {
+    now: i64,
+    shown: &'static [(&'static str, i64)],
+    valid_until: Option<i64>,
+    requested: bool,
+}
+
+fn moment(now: i64) -> Moment {
+    Moment {
+        now,
+        shown: &[("old", 0)],
+        valid_until: Some(now + HOUR),
+        requested: false,
+    }
+}
+
+fn steps(document: &Document, moment: &Moment) -> Vec<Step> {
+    let shown_since: BTreeMap<String, Timestamp> = moment
+        .shown
+        .iter()
+        .map(|(kid, second)| ((*kid).to_owned(), at(*second)))
+        .collect();
+    let facts = Facts {
+        now: at(moment.now),
+        interval: Duration::from_secs(INTERVAL.unsigned_abs()),
+        shown_since: &shown_since,
+        tokens_valid_until: moment.valid_until.map(at),
+        requested: moment.requested,
+    };
+    plan(document, &facts)
+}
+
+fn publish() -> Vec<Step> {
+    vec![Step::Publish(SigningAlgorithm::Es256)]
+}
+
+#[test]
+fn a_successor_is_published_a_day_before_it_is_needed() {
+    let alone = document(vec![key("old", 0, false, None)], Vec::new());
+    assert_eq!(steps(&alone, &moment(INTERVAL - DAY - 1)), []);
+    assert_eq!(steps(&alone, &moment(INTERVAL - DAY)), publish());
+    assert_eq!(
+        steps(&alone, &moment(10 * INTERVAL)),
+        publish(),
+        "after a long stop"
+    );
+    let requested = Moment {
+        requested: true,
+        ..moment(5)
+    };
+    assert_eq!(steps(&alone, &requested), publish());
+    // One that waits is enough, whoever asks.
+    let with_next = document(
+        vec![key("old", 0, false, None), key("next", DAY, true, None)],
+        Vec::new(),
+    );
+    assert_eq!(steps(&with_next, &requested), []);
+    // A clock that was set back is no reason for anything.
+    let ahead = document(vec![key("old", 1_000 * DAY, false, None)], Vec::new());
+    assert_eq!(steps(&ahead, &moment(DAY)), []);
+}
+
+#[test]
+fn a_key_signs_when_its_time_has_come_and_every_cache_knows_it() {
+    let both = document(
+        vec![key("old", 0, false, None), key("next", 100 * DAY, true, None)],
+        Vec::new(),
+    );
+    let now = 100 * DAY;
+    let activated = vec![
+        Step::Activate {
+            kid: "next".to_owned(),
+        },
+        Step::Retire {
+            kid: "old".to_owned(),
+            kept_until: at(now + HOUR + 600),
+        },
+    ];
+    let shown_long = Moment {
+        shown: &[("old", 0), ("next", 100 * DAY - HOUR)],
+        ..moment(now)
+    };
+    assert_eq!(steps(&both, &shown_long), activated);
+    let too_early = Moment {
+        now: now - 1,
+        ..shown_long
+    };
+    assert_eq!(steps(&both, &too_early), []);
+    // Written, but the answer was lost, so that nobody has been shown it yet.
+    assert_eq!(steps(&both, &moment(now)), []);
+    let shown_short = Moment {
+        shown: &[("old", 0), ("next", 100 * DAY - HOUR + 1)],
+        ..moment(now)
+    };
+    assert_eq!(steps(&both, &shown_short), []);
+    // Nobody knows how long the old key has to be kept.
+    let unknown = Moment {
+        valid_until: None,
+        shown: &[("old", 0), ("next", 0)],
+        ..moment(now)
+    };
+    assert_eq!(steps(&both, &unknown), []);
+}
+
+#[test]
+fn a_replaced_key_is_kept_and_then_forgotten() {
+    let keys = || {
+        vec![
+            key("old", 0, false, Some(50 * DAY)),
+            key("new", 10 * DAY, false, None),
+        ]
+    };
+    assert_eq!(steps(&document(keys(), Vec::new()), &moment(50 * DAY - 1)), []);
+    let forgotten = vec![Step::Forget {
+        kid: "old".to_owned(),
+    }];
+    assert_eq!(steps(&document(keys(), Vec::new()), &moment(50 * DAY)), forgotten);
+    // The last key that can sign is never forgotten.
+    let alone = document(vec![key("old", 0, false, Some(5))], Vec::new());
+    assert_eq!(steps(&alone, &moment(10)), []);
+    // Replaced by hand, or by a claviger that ended before it said until when.
+    let unsaid = document(
+        vec![key("old", 0, false, None), key("new", DAY, false, None)],
+        Vec::new(),
+    );
+    let retired = vec![Step::Retire {
+        kid: "old".to_owned(),
+        kept_until: at(2 * DAY + HOUR + 600),
+    }];
+    assert_eq!(steps(&unsaid, &moment(2 * DAY)), retired);
+    // A key that signs by its time later on counts as the successor that is known.
+    let scheduled = document(
+        vec![key("old", 0, false, None), key("new", 91 * DAY, false, None)],
+        Vec::new(),
+    );
+    assert_eq!(steps(&scheduled, &moment(90 * DAY)), []);
+}
+
+#[test]
+fn sealing_keys_follow_each_other() {
+    let signing = || vec![key("old", 200 * DAY, false, None)];
+    let one = document(signing(), vec![sealing("a", 0)]);
+    assert_eq!(steps(&one, &moment(INTERVAL - 1)), []);
+    assert_eq!(steps(&one, &moment(INTERVAL)), [Step::AddSealingKey]);
+    let two = document(signing(), vec![sealing("a", 0), sealing("b", INTERVAL)]);
+    assert_eq!(steps(&two, &moment(INTERVAL + DAY - 1)), []);
+    assert_eq!(
+        steps(&two, &moment(INTERVAL + DAY)),
+        [Step::ForgetSealingKey { id: "a".to_owned() }]
+    );
+}
