@@ -1,6 +1,7 @@
 //! The keys as a list for people: ids and times, never a key.
 
 use super::sealing_key::SealingKey;
+use super::signing_key::SigningKey;
 use super::{Keyring, SigningAlgorithm};
 use crate::clock::Timestamp;
 
@@ -58,7 +59,7 @@ impl Keyring {
             ));
         }
         for algorithm in SigningAlgorithm::ALL {
-            let signer = self.key_that_signs(algorithm, now).map(|key| key.kid());
+            let signer = self.key_that_signs(algorithm, now).map(SigningKey::kid);
             let keys = self.signing_keys.iter().rev();
             let mut of_algorithm: Vec<_> = keys
                 .filter(|key| key.algorithm() == algorithm)
