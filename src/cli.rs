@@ -21,11 +21,11 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the controller and the provider
+    /// Run the controller and the provider. The cluster is that of KUBECONFIG (or `~/.kube/config`), in a pod that of its account
     Serve(Box<ServeSettings>),
-    /// Print the custom resource definitions
+    /// Print the custom resource definitions, for `claviger crd | kubectl apply --server-side -f -`
     Crd(crd::CrdArgs),
-    /// Read a password and print the Argon2id hash that an `OidcUser`'s Secret may hold
+    /// Read a password and print the Argon2id hash that an `OidcUser`'s Secret may hold under its key `password`
     HashPassword(hash_password::HashPassword),
 }
 

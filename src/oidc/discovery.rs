@@ -12,7 +12,8 @@ use super::scope;
 
 /// The authorization endpoint, below the issuer.
 pub const AUTHORIZATION_PATH: &str = "/authorize";
-/// The token endpoint, below the issuer.
+/// The token endpoint, below the issuer. The path is part of the contract with apps that do not read discovery; it carries
+/// a version so that an endpoint with another contract can stand beside it.
 pub const TOKEN_PATH: &str = "/api/token/v2";
 /// The userinfo endpoint, below the issuer.
 pub const USERINFO_PATH: &str = "/api/userinfo";

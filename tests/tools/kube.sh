@@ -30,12 +30,14 @@ missing() {
 # progress NAME TOTAL LOG: a line every ten seconds while the go command writes the packages it has compiled
 progress() {
 	local name=$1 total=$2 log=$3 line compiled=0 downloaded=0 shown=$SECONDS
+	# The modules come before the first package, in a call of their own, which does not know how many packages there are.
 	while IFS= read -r line; do
 		echo "$line" >>"$log"
 		if [[ $line == "go: downloading"* ]]; then downloaded=$((downloaded + 1)); else compiled=$((compiled + 1)); fi
 		if ((SECONDS - shown >= 10)); then
 			shown=$SECONDS
-			say "  $name: $compiled packages compiled of at most $total, $downloaded modules downloaded"
+			if [[ $total == '?' ]]; then say "  $name: $downloaded modules downloaded"
+			else say "  $name: $compiled packages compiled of at most $total"; fi
 		fi
 	done
 }

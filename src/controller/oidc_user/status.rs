@@ -86,6 +86,7 @@ pub(super) fn build(
     }
     OidcUserStatus {
         observed_generation: generation,
+        username: record.map(|record| record.user.username.as_str().to_owned()),
         subject: record.map(|record| record.user.subject.as_str().to_owned()),
         password_secret_ref: secret_ref.clone(),
         conditions: conditions.finish(),
@@ -110,12 +111,14 @@ fn patch(status: &OidcUserStatus) -> serde_json::Value {
     // Destructured without `..`, so that a new field does not compile until it is written.
     let OidcUserStatus {
         observed_generation,
+        username,
         subject,
         password_secret_ref,
         conditions,
     } = status;
     json!({"status": {
         "observedGeneration": observed_generation,
+        "username": username,
         "subject": subject,
         "passwordSecretRef": password_secret_ref,
         "conditions": conditions,

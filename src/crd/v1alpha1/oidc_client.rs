@@ -118,7 +118,7 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretSettings>,
 
-    /// Refuses sign-in and tokens at once; everything is kept.
+    /// Refuses sign-in and tokens at once; everything is kept. Ready stays True, with the reason Suspended: it is done as asked.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -205,7 +205,7 @@ pub enum Consent {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Tokens {
-    /// Access tokens; default 10m.
+    /// Access tokens; default 10m. There is no upper bound; resource servers accept one until it ends, whatever happens meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_lifetime: Option<DurationText>,
 

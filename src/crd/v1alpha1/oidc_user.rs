@@ -28,7 +28,7 @@ use super::schema;
     validation = Rule::new("has(oldSelf.spec.subject) ? (has(self.spec.subject) && self.spec.subject == oldSelf.spec.subject) : (!has(self.spec.subject) || (has(oldSelf.status) && has(oldSelf.status.subject) && oldSelf.status.subject == self.spec.subject))")
         .message("spec.subject is immutable, since apps know the person by it; it can be added later only with the value of status.subject")
         .field_path(".spec.subject"),
-    printcolumn(name = "Username", type_ = "string", json_path = ".spec.username"),
+    printcolumn(name = "Username", type_ = "string", json_path = ".status.username"),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -84,7 +84,7 @@ pub struct OidcUserSpec {
     #[schemars(schema_with = "schema::groups")]
     pub groups: Vec<String>,
 
-    /// Refuses sign-in and ends all sessions and grants.
+    /// Refuses sign-in and ends all sessions and grants. Ready stays True, with the reason Disabled: it is done as asked.
     #[serde(default)]
     pub disabled: bool,
 
@@ -133,6 +133,10 @@ pub struct OidcUserStatus {
     /// The generation that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+
+    /// What the person types to sign in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
 
     /// `sub`, by which apps know the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]

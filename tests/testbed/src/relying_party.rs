@@ -143,6 +143,11 @@ impl RelyingParty {
         &self.registration
     }
 
+    /// Where a person ends the session with the provider.
+    pub fn sign_out_url(&self) -> String {
+        format!("{}/logout", self.provider.issuer)
+    }
+
     /// The token endpoint.
     pub fn token_endpoint(&self) -> &Url {
         &self.provider.token_endpoint

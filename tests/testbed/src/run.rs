@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<()> {
     let logs = Folder::new_in(own.parent().context("this program is nowhere")?, "run-logs")?;
     let checked = signals.or_end(Box::pin(check(&steps, logs.path()))).await;
     let (setup, app) = match checked {
-        None => bail!("ended before every check was made"),
+        None => bail!("ended by a signal before every check was made; nothing is left behind"),
         Some(Ok(running)) => running,
         Some(Err(error)) => {
             return Err(error.context(format!(
@@ -78,16 +78,17 @@ Sign in yourself:
   open       {app_url}
   username   {username}
   password   {password}
+  (in the check above Ada has allowed the shop already, so it does not ask again; sign out on its page to begin anew)
 
 Look around, in another terminal here:
-  export KUBECONFIG={kubeconfig}{path}
+  export KUBECONFIG={kubeconfig} KUBECACHEDIR={cache}{path}
   kubectl get oidcclients,oidcusers --all-namespaces
   kubectl -n team-a describe oidcclient shop
   kubectl -n team-a get secret shop-oidc -o yaml
-  kubectl -n claviger get secret ada-password -o jsonpath='{{.data.password}}' | base64 -d
+  kubectl -n claviger get secret ada-password -o jsonpath='{{.data.password}}' | base64 -d; echo
 
 What to try next:
-  register an app of your own   change the names in examples/quickstart.yaml, kubectl apply -f examples/quickstart.yaml
+  register an app of your own   change both `name:` lines in examples/quickstart.yaml, kubectl apply -f examples/quickstart.yaml
   refuse an app at once         kubectl -n team-a patch oidcclient shop --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'
   end a person's sessions       kubectl -n claviger patch oidcuser ada --type=merge -p '{{\"spec\":{{\"disabled\":true}}}}'
   see what apps discover        curl {issuer}/.well-known/openid-configuration
@@ -98,6 +99,8 @@ Ctrl-C ends everything and leaves nothing behind.",
         username = setup.username,
         password = setup.password,
         kubeconfig = cluster.kubeconfig().display(),
+        // Else kubectl would leave a cache of this cluster in the person's home folder.
+        cache = cluster.logs().join("kubectl-cache").display(),
         path = setup.kubectl.folder().map(|folder| format!(" PATH={}:$PATH", folder.display())).unwrap_or_default(),
         issuer = setup.installation.claviger.issuer(),
         log = cluster.logs().join("claviger.log").display(),

@@ -111,7 +111,11 @@ async fn callback(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> 
     let mut url = app.callback.clone();
     url.set_query(uri.query());
     match app.finish(&url, &headers).await {
-        Ok(claims) => page("You are signed in", &table(&claims)).into_response(),
+        Ok(claims) => page(
+            "You are signed in",
+            &table(&claims, &app.relying_party.sign_out_url()),
+        )
+        .into_response(),
         Err(error) => failure(&error),
     }
 }
@@ -164,7 +168,7 @@ impl App {
     }
 }
 
-fn table(claims: &BTreeMap<String, Value>) -> String {
+fn table(claims: &BTreeMap<String, Value>, sign_out: &str) -> String {
     let rows = claims.iter().map(|(name, value)| {
         let value = value
             .as_str()
@@ -175,8 +179,9 @@ fn table(claims: &BTreeMap<String, Value>) -> String {
     });
     format!(
         "<p>This is what claviger tells the app about you.</p><table id=claims>{}</table>\
-        <p><a href=/>Back to the start</a></p>",
-        rows.collect::<String>()
+        <p><a href=/>Back to the start</a> · <a id=sign-out href=\"{}\">Sign out of claviger</a></p>",
+        rows.collect::<String>(),
+        escape(sign_out)
     )
 }
 
