@@ -8,9 +8,13 @@
 //! What cannot get better by waiting (a refusal, a damaged store, a policy that is not in force) ends the process with
 //! one line.
 
+mod checks;
 mod gate;
 mod keys;
 mod kubernetes;
+mod measured_store;
+mod notices;
+mod readings;
 mod signals;
 mod stores;
 mod upkeep;
@@ -24,9 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::ServeSettings;
+use crate::controller::events::Events;
 use crate::controller::{self, ControllerContext, ControllerSettings, Health};
 use crate::http;
-use crate::http::health::Readiness;
+use crate::http::health::Checks;
+use crate::http::metrics::Exposition;
 use crate::http::server::{Bounds, serve as serve_http, serve_over};
 use crate::http::tls::{Tls, TlsFiles};
 use crate::keyring::Keyring;
@@ -37,8 +43,12 @@ use crate::oidc::password::PasswordHasher;
 use crate::provider::Provider;
 use crate::random::{Random, SystemRandom};
 use crate::store::Store;
+use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
+use checks::{Looks, checks};
 use gate::Gate;
 use kubernetes::Cluster;
+use measured_store::MeasuredStore;
+use notices::EventsOfClients;
 use stores::OpenedStore;
 
 /// What the running parts share.
@@ -51,11 +61,12 @@ struct Parts {
     hasher: Arc<dyn PasswordHasher>,
     health: Health,
     gate: Gate,
+    metrics: Metrics,
     shutdown: CancellationToken,
 }
 
 /// Serves until a signal or a failure ends it.
-pub async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+pub async fn serve(settings: ServeSettings, metrics: Metrics) -> anyhow::Result<()> {
     // Fails only if one is installed already, which is then the same one.
     let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -65,20 +76,30 @@ pub async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
     let mut opened = tokio::task::spawn_blocking(move || OpenedStore::open(&location, recover, store_clock))
         .await
         .context("failed to open the store")??;
+    let hasher = Argon2Hasher::new(Arc::new(SystemRandom))
+        .context("failed to start the threads that hash passwords")?;
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let health = Health::default();
+    metrics.read_at_scrape(readings::of_hasher(&hasher));
+    metrics.read_at_scrape(readings::of_store(&settings.store));
+    metrics.read_at_scrape(readings::of_health(&health));
     let parts = Parts {
         clock,
-        random: Arc::new(SystemRandom),
-        store: Arc::clone(&opened.store),
         store_is_recovered: opened.recovered,
-        hasher: Arc::new(
-            Argon2Hasher::new(Arc::new(SystemRandom))
-                .context("failed to start the threads that hash passwords")?,
-        ),
-        health: Health::default(),
-        gate: Gate::default(),
+        store: Arc::new(MeasuredStore::new(Arc::clone(&opened.store), metrics.clone())),
+        hasher: Arc::new(hasher),
+        health,
+        gate: Gate::new(http::starting(Arc::clone(&random), Arc::new(metrics.clone()))),
+        random,
+        metrics,
         shutdown: CancellationToken::new(),
     };
-    let mut servers = listen(&settings, &parts).await?;
+    let checks = checks(Looks {
+        health: parts.health.clone(),
+        store_has_failed: opened.has_failed(),
+        shutdown: parts.shutdown.clone(),
+    });
+    let mut servers = listen(&settings, &parts, checks).await?;
     servers.spawn(upkeep::run(Arc::clone(&parts.store), parts.shutdown.clone()));
 
     let outcome = tokio::select! {
@@ -93,22 +114,17 @@ pub async fn serve(settings: ServeSettings) -> anyhow::Result<()> {
 }
 
 /// Binds both ports and serves them, the public one behind the gate.
-async fn listen(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<JoinSet<()>> {
+async fn listen(settings: &ServeSettings, parts: &Parts, checks: Checks) -> anyhow::Result<JoinSet<()>> {
     let tls = open_tls(settings).await?;
     let public = bind("--listen", settings.listen).await?;
     let admin = bind("--admin-listen", settings.admin_listen).await?;
     tracing::info!(issuer = %settings.issuer, listen = %settings.listen, "serving");
-    let health = parts.health.clone();
-    let readiness = Readiness::new(move || {
-        if health.is_started() {
-            Ok(())
-        } else {
-            Err(health.problems())
-        }
-    });
+    let metrics = parts.metrics.clone();
+    let exposition = Exposition::new(CONTENT_TYPE, move || metrics.render());
     let mut servers = JoinSet::new();
     let stop = &parts.shutdown;
     if let Some(tls) = tls.clone() {
+        parts.metrics.read_at_scrape(readings::of_certificate(&tls));
         servers.spawn(tls.watch(settings.issuer.clone(), Arc::clone(&parts.clock), stop.clone()));
     }
     servers.spawn(serve_over(
@@ -120,7 +136,7 @@ async fn listen(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<JoinS
     ));
     servers.spawn(serve_http(
         admin,
-        http::health::router(readiness),
+        http::health::router(checks).merge(http::metrics::router(exposition)),
         stop.clone(),
         Bounds::default(),
     ));
@@ -150,7 +166,7 @@ async fn bind(flag: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpLi
 
 /// Opens the keyring and the gate, then reconciles. Returns only when something failed for good.
 async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
-    let cluster = Cluster::connect(settings).await?;
+    let cluster = Cluster::connect(settings, &parts.metrics).await?;
     let keyring = cluster.open_keyring(parts).await?;
     let is_bound = parts
         .store
@@ -162,6 +178,13 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
         bind_keyring(parts.store.as_ref(), &keyring).await?;
     }
     let keyring = LiveKeyring::new(keyring, parts.clock.now());
+    let observer = Arc::new(parts.metrics.clone());
+    let events = Events::new(
+        cluster.client.clone(),
+        &notices::host_name(),
+        Arc::clone(&parts.clock),
+        observer.clone(),
+    );
     let provider = Provider::new(
         settings.issuer.clone(),
         Arc::clone(&parts.store),
@@ -169,8 +192,12 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
         Arc::clone(&parts.hasher),
         Arc::clone(&parts.clock),
         Arc::clone(&parts.random),
-    );
-    parts.gate.open(http::router(provider));
+    )
+    .telling(Arc::new(EventsOfClients(events.clone())));
+    parts
+        .metrics
+        .read_at_scrape(readings::of_keyring(&keyring, &parts.clock));
+    parts.gate.open(http::router(provider, observer.clone()));
     cluster.check(parts).await?;
     if !is_bound {
         // Nothing but the resources says which keyring a store that is empty, or was lost, belongs to.
@@ -192,6 +219,8 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
         hasher: Arc::clone(&parts.hasher),
         clock: Arc::clone(&parts.clock),
         health: parts.health.clone(),
+        events,
+        observer,
     };
     tokio::join!(
         controller::run(context, parts.shutdown.clone()),

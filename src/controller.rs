@@ -21,10 +21,12 @@
 mod audit;
 mod condition;
 mod digest;
+pub mod events;
 mod fail_point;
 mod health;
 pub mod keyring;
 pub mod kube_error;
+pub mod observer;
 mod oidc_client;
 mod oidc_user;
 mod patch_status;
@@ -49,6 +51,8 @@ use crate::keyring::live::LiveKeyring;
 use crate::oidc::issuer::Issuer;
 use crate::oidc::password::PasswordHasher;
 use crate::store::Store;
+use events::Events;
+use observer::Observer;
 use provisioning::Provisioning;
 use reconciler::Reconciler;
 
@@ -89,6 +93,10 @@ pub struct ControllerContext {
     pub clock: Arc<dyn Clock>,
     /// How it goes.
     pub health: Health,
+    /// Publishes Kubernetes Events.
+    pub events: Events,
+    /// Is told how the work goes.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// Reconciles both kinds until `shutdown`. Every failure after the start is waited out; [`Health`] tells of it.

@@ -3,12 +3,17 @@
 //! Owns what HTTP is about and nothing of the protocol: use cases live in [`crate::provider`]. Every response passes
 //! [`boundary`], which gives the request its id, logs once and sets the headers that every response has.
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 
+use self::boundary::Boundary;
+use self::observer::Observer;
 use crate::provider::Provider;
+use crate::random::Random;
 
 pub mod boundary;
 pub mod browser;
@@ -19,12 +24,14 @@ pub mod form;
 pub mod health;
 pub mod json;
 pub mod limits;
+pub mod metrics;
+pub mod observer;
 pub mod request_id;
 pub mod server;
 pub mod tls;
 
-/// Every route of the public port, under the issuer's path.
-pub fn router(provider: Provider) -> Router {
+/// Every route of the public port, under the issuer's path. `observer` is told of every request.
+pub fn router(provider: Provider, observer: Arc<dyn Observer>) -> Router {
     let path = provider.issuer().path().to_owned();
     let pages = browser::routes().layer(from_fn_with_state(
         browser::server_error as boundary::PanicResponse,
@@ -47,8 +54,26 @@ pub fn router(provider: Provider) -> Router {
     routes
         .fallback(not_found)
         .layer(from_fn(limits::refuse_oversized))
-        .layer(from_fn_with_state(provider.random(), boundary::observe))
+        .layer(from_fn_with_state(
+            Boundary::new(provider.random(), observer),
+            boundary::observe,
+        ))
         .with_state(provider)
+}
+
+/// What the public port answers until there is a provider: a browser, an app or a load balancer is told instead of kept
+/// waiting.
+pub fn starting(random: Arc<dyn Random>, observer: Arc<dyn Observer>) -> Router {
+    Router::new()
+        .fallback(async || {
+            let headers = [(header::RETRY_AFTER, "2")];
+            let text = "claviger is starting; try again in a moment\n";
+            (StatusCode::SERVICE_UNAVAILABLE, headers, text)
+        })
+        .layer(from_fn_with_state(
+            Boundary::new(random, observer),
+            boundary::observe,
+        ))
 }
 
 /// No route; the path is not repeated.

@@ -16,6 +16,7 @@ use crate::oidc::issuer::Issuer;
 use crate::oidc::password::PasswordHasher;
 use crate::random::Random;
 use crate::store::Store;
+use notices::{Notices, Untold};
 
 pub mod account;
 pub mod answer;
@@ -25,6 +26,7 @@ pub mod browser;
 pub mod consent;
 pub mod fault;
 pub mod interaction;
+pub mod notices;
 pub mod sign_in;
 pub mod sign_out;
 pub mod token;
@@ -51,6 +53,8 @@ pub struct Provider {
     pub(crate) random: Arc<dyn Random>,
     /// Set once the store is known to hold every client.
     pub(crate) provisioned: Arc<OnceLock<()>>,
+    /// What owners of clients are told.
+    pub(crate) notices: Arc<dyn Notices>,
     /// The discovery document, made once: nothing in it changes while the process runs.
     configuration: Bytes,
 }
@@ -83,7 +87,14 @@ impl Provider {
             clock,
             random,
             provisioned: Arc::default(),
+            notices: Arc::new(Untold),
         }
+    }
+
+    /// The same, with somebody who tells owners of clients what they should hear of.
+    #[must_use]
+    pub fn telling(self, notices: Arc<dyn Notices>) -> Self {
+        Self { notices, ..self }
     }
 
     /// The configured issuer.

@@ -1,14 +1,19 @@
-//! Logs: set-up only. What is logged is decided where it happens; secrets have no form in which they could be logged.
+//! Logs and metrics: set-up only. What is logged is decided where it happens; secrets have no form in which they could be
+//! logged.
+
+pub mod metrics;
 
 use std::any::Any;
 use std::io;
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use metrics::{AuditCounter, Metrics};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,32 +75,28 @@ fn literal(payload: &(dyn Any + Send)) -> &'static str {
         .unwrap_or("(withheld, since it may quote secrets)")
 }
 
-/// Sends logs to standard error from now on, panics included. `directives` must have passed [`check_filter`].
-pub fn init(format: LogFormat, directives: &str) {
+/// Sends logs to standard error from now on, panics included, and counts audit events in `metrics`, whether or not they are
+/// logged. `directives` must have passed [`check_filter`].
+pub fn init(format: LogFormat, directives: &str, metrics: &Metrics) {
     log_panics();
     let filter = filter(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let writer = BoxMakeWriter::new(io::stderr);
-    let registry = tracing_subscriber::registry()
-        .with(filter)
-        .with(filter_fn(may_be_logged));
-    // `try_init` fails only when a subscriber is set already, as in a test that starts two servers in one process.
-    let _already_set = match format {
-        LogFormat::Json => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_writer(writer),
-            )
-            .try_init(),
-        LogFormat::Text => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .with_ansi(false)
-                    .with_writer(writer),
-            )
-            .try_init(),
+    let registry =
+        tracing_subscriber::registry().with(metrics.audit_counter().with_filter(AuditCounter::filter()));
+    let log = match format {
+        LogFormat::Json => tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(writer)
+            .boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(writer)
+            .boxed(),
     };
+    let log = log.with_filter(filter).with_filter(filter_fn(may_be_logged));
+    // Fails only when a subscriber is set already, as in a test that starts two servers in one process.
+    let _already_set = registry.with(log).try_init();
 }
 
 #[cfg(test)]

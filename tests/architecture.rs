@@ -51,6 +51,7 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     // The core only hashes.
     ("aws_lc_rs", &["keyring", "oidc"]),
     ("serde_yaml", &["crd.rs", "crd"]),
+    ("prometheus_client", &["telemetry"]),
     ("clap", &["cli", "cli.rs", "config", "config.rs"]),
     ("anyhow", &["cli", "cli.rs", "app", "app.rs", "main.rs"]),
 ];

@@ -5,18 +5,28 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
 
 /// Opens once.
-#[derive(Clone, Default)]
-pub(super) struct Gate(Arc<OnceLock<Router>>);
+#[derive(Clone)]
+pub(super) struct Gate {
+    closed: Router,
+    open: Arc<OnceLock<Router>>,
+}
 
 impl Gate {
+    /// Until it opens, requests reach `closed`.
+    pub(super) fn new(closed: Router) -> Self {
+        Self {
+            closed,
+            open: Arc::default(),
+        }
+    }
+
     /// From now on, requests reach `router`. A second call changes nothing.
     pub(super) fn open(&self, router: Router) {
-        let _opened_before = self.0.set(router);
+        let _opened_before = self.open.set(router);
     }
 
     /// The router to serve.
@@ -26,15 +36,7 @@ impl Gate {
     }
 
     async fn answer(&self, request: Request) -> Response {
-        let Some(router) = self.0.get() else {
-            let headers = [(header::RETRY_AFTER, "2"), (header::CACHE_CONTROL, "no-store")];
-            return (
-                StatusCode::SERVICE_UNAVAILABLE,
-                headers,
-                "claviger is starting; try again in a moment\n",
-            )
-                .into_response();
-        };
+        let router = self.open.get().unwrap_or(&self.closed);
         router.clone().oneshot(request).await.into_response()
     }
 }

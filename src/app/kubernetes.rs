@@ -1,5 +1,7 @@
 //! The connection to Kubernetes, and what is asked of it before the controller runs.
 
+mod requests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use crate::controller::kube_error::with_causes;
 use crate::controller::{ControllerSettings, startup};
 use crate::keyring::directory::DirectoryStorage;
 use crate::keyring::{Keyring, KeyringStorage, KeyringStorageError, OpenKeyringError};
+use crate::telemetry::metrics::Metrics;
 
 /// The name that clients may not ask for when the keyring is a directory: the chart's default.
 const DEFAULT_KEYRING_NAME: &str = "claviger-keyring";
@@ -34,11 +37,11 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Reads how to reach the API server. Does not reach for it yet.
-    pub(super) async fn connect(settings: &ServeSettings) -> anyhow::Result<Self> {
+    pub(super) async fn connect(settings: &ServeSettings, metrics: &Metrics) -> anyhow::Result<Self> {
         let config = kube::Config::infer()
             .await
             .map_err(|error| anyhow::anyhow!("unable to find a cluster: {}; {WHERE}", with_causes(&error)))?;
-        let client = Client::try_from(config).map_err(|error| {
+        let client = requests::counted(config, metrics).map_err(|error| {
             anyhow::anyhow!(
                 "unable to use the cluster that was found: {}; {WHERE}",
                 with_causes(&error)

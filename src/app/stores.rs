@@ -92,6 +92,12 @@ impl OpenedStore {
         std::future::pending().await
     }
 
+    /// Asks whether the store has failed.
+    pub(super) fn has_failed(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        let sled = self.sled.clone();
+        Arc::new(move || sled.as_ref().is_some_and(|sled| sled.has_failed()))
+    }
+
     /// Marks a clean stop.
     pub(super) async fn close(&self) -> anyhow::Result<()> {
         match &self.sled {

@@ -5,16 +5,18 @@ use anyhow::Context;
 use crate::app;
 use crate::config::ServeSettings;
 use crate::telemetry;
+use crate::telemetry::metrics::Metrics;
 
 /// Serves until a signal ends it.
 pub fn run(settings: ServeSettings) -> anyhow::Result<()> {
-    telemetry::init(settings.logs.log_format.into(), &settings.logs.log);
+    let metrics = Metrics::default();
+    telemetry::init(settings.logs.log_format.into(), &settings.logs.log, &metrics);
     keep_memory_out_of_core_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("failed to start the asynchronous runtime")?;
-    runtime.block_on(app::serve(settings))
+    runtime.block_on(app::serve(settings, metrics))
 }
 
 /// A core file would hold every private key. The filter counts where cores are piped to a program too, which a limit of

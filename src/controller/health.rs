@@ -32,6 +32,21 @@ impl Health {
         self.state().started
     }
 
+    /// What is waited for, in a word each; nothing of what another server has said.
+    pub fn waiting(&self) -> Vec<&'static str> {
+        let state = self.state();
+        let mut waiting: Vec<_> = state.unreachable.keys().copied().collect();
+        if !state.started {
+            waiting.push("first list of clients and users");
+        }
+        waiting
+    }
+
+    /// For how many kinds a removal of many resources is held.
+    pub fn held(&self) -> usize {
+        self.state().notes.len()
+    }
+
     /// What is wrong, one sentence each; empty when all is well.
     pub fn problems(&self) -> Vec<String> {
         let state = self.state();
@@ -55,7 +70,8 @@ impl Health {
         self.state().registered.len()
     }
 
-    pub(super) fn set_started(&self) {
+    /// The first complete list of every kind is registered.
+    pub fn set_started(&self) {
         self.state().started = true;
     }
 

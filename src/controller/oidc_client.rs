@@ -155,6 +155,11 @@ impl OidcClients {
         let written = status::write(&self.context.client, resource, &status)
             .await
             .map_err(|error| ReconcileError::Status(describe(&error)))?;
+        if written.is_some() {
+            let before = resource.status.as_ref();
+            let before = before.map_or(&[][..], |status| &status.conditions);
+            self.context.events.changed(resource, before, &status.conditions);
+        }
         Ok(Outcome { written, next })
     }
 

@@ -213,6 +213,16 @@ impl<K: Resource<DynamicType = ()>> Queue<K> {
             .is_some_and(|slot| matches!(slot.state, State::Running | State::RunningAgain))
     }
 
+    /// How many wait for work to be done now.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// How many there are, deleted ones included until their removal is done.
+    pub(super) fn known(&self) -> usize {
+        self.slots.len()
+    }
+
     /// All resources, with their names.
     pub(super) fn resources(&self) -> impl Iterator<Item = (&ResourceRef, &Arc<K>)> {
         self.slots

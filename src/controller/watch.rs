@@ -88,9 +88,17 @@ pub(super) async fn run<R: Reconciler>(
             .map(move |event| (index, event))
             .boxed()
     }));
-    let mut driver = Driver::new(reconciler, scopes, apis, context.health.clone(), provisioning);
+    let mut driver = Driver::new(
+        reconciler,
+        scopes,
+        apis,
+        context.health.clone(),
+        Arc::clone(&context.observer),
+        provisioning,
+    );
     loop {
         driver.start_jobs();
+        driver.tell();
         let due = driver.next_due();
         tokio::select! {
             () = shutdown.cancelled() => break,

@@ -6,17 +6,19 @@
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
 use tracing::Instrument;
 
+use super::observer::{Answered, Observer};
 use super::request_id::{self, RequestId};
 use crate::random::Random;
 
@@ -48,20 +50,46 @@ impl Cause {
     }
 }
 
+/// In place of the pattern, where no route matched.
+const NO_ROUTE: &str = "(no route)";
+
 /// Makes the response to a request whose handler panicked.
 pub type PanicResponse = fn(&RequestId) -> Response;
 
+/// What the outermost layer needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Boundary {
+    random: Arc<dyn Random>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Boundary {
+    /// Ids come from `random`; `observer` is told of every request.
+    pub fn new(random: Arc<dyn Random>, observer: Arc<dyn Observer>) -> Self {
+        Self { random, observer }
+    }
+}
+
 /// The outermost layer.
-pub async fn observe(State(random): State<Arc<dyn Random>>, mut request: Request, next: Next) -> Response {
-    let id = RequestId::generate(&*random);
+pub async fn observe(State(boundary): State<Boundary>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = RequestId::generate(&*boundary.random);
     // At level error, so that the id is in the lines of every level, whatever the filter lets through.
     let span = tracing::error_span!("request", request_id = %id);
     let method = request.method().clone();
-    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(id.clone());
     async move {
         let mut response = next.run(request).await;
-        log(&method, path.as_ref(), &response);
+        let answered = Answered {
+            method: &method,
+            route: route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str),
+            status: response.status(),
+            took: began.elapsed(),
+            token_request: response.extensions().get().copied(),
+        };
+        log(&answered, response.extensions().get::<Cause>());
+        boundary.observer.answered(&answered);
         complete(&mut response, &id);
         response
     }
@@ -71,19 +99,24 @@ pub async fn observe(State(random): State<Arc<dyn Random>>, mut request: Request
 
 /// One line: server errors are for the administrator, refusals for whoever looks into one, the rest for debugging (what
 /// happened is in the audit log).
-fn log(method: &Method, path: Option<&MatchedPath>, response: &Response) {
-    let path = path.map_or("(no route)", MatchedPath::as_str);
-    let status = response.status().as_u16();
+fn log(answered: &Answered<'_>, cause: Option<&Cause>) {
+    let Answered {
+        method,
+        route: path,
+        status,
+        took,
+        token_request: _,
+    } = *answered;
+    let code = status.as_u16();
+    let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     // `?` writes control characters escaped, so that no input can forge a line.
-    let cause = response.extensions().get::<Cause>().map(Cause::as_str);
-    match response.status() {
-        status_code if status_code.is_server_error() => {
-            tracing::error!(%method, path, status, cause, "request failed");
-        }
-        status_code if status_code.is_client_error() => {
-            tracing::info!(%method, path, status, cause, "request refused");
-        }
-        _ => tracing::debug!(%method, path, status, "request answered"),
+    let cause = cause.map(Cause::as_str);
+    if status.is_server_error() {
+        tracing::error!(%method, path, status = code, microseconds, cause, "request failed");
+    } else if status.is_client_error() {
+        tracing::info!(%method, path, status = code, microseconds, cause, "request refused");
+    } else {
+        tracing::debug!(%method, path, status = code, microseconds, "request answered");
     }
 }
 

@@ -1,4 +1,7 @@
 //! The second port: whether the process lives and whether it is ready.
+//!
+//! Who waits for what is said in a word each. Errors in full, which may quote what another server answered, are in the log
+//! only: whoever probes need not authenticate.
 
 use std::sync::Arc;
 
@@ -9,27 +12,46 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-/// Asks whether traffic should come here; what is waited for, in words, where it should not. Cheap to clone.
+/// Asks something that is well, or else what is wrong or waited for, in a word each. Cheap to clone.
 #[derive(Clone)]
-pub struct Readiness(Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>);
+pub struct Check(Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>);
 
-impl Readiness {
+impl Check {
     /// Asks `check` at every request.
     pub fn new(check: impl Fn() -> Result<(), Vec<String>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(check))
     }
 }
 
-/// The routes of the second port.
-pub fn router(readiness: Readiness) -> Router {
-    Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
-        .with_state(readiness)
+/// The two questions.
+#[derive(Clone)]
+pub struct Checks {
+    /// Whether only a new start would help where this fails. A process that cannot even answer is noticed by that.
+    pub live: Check,
+    /// Whether traffic should come here.
+    pub ready: Check,
 }
 
-async fn readyz(State(readiness): State<Readiness>) -> Response {
-    let (status, waiting) = match (readiness.0)() {
+/// The routes of the second port.
+pub fn router(checks: Checks) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .with_state(checks)
+}
+
+async fn livez(State(checks): State<Checks>) -> Response {
+    match (checks.live.0)() {
+        Ok(()) => "ok\n".into_response(),
+        Err(wrong) => {
+            let text = format!("{}\n", wrong.join(", "));
+            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+        }
+    }
+}
+
+async fn readyz(State(checks): State<Checks>) -> Response {
+    let (status, waiting) = match (checks.ready.0)() {
         Ok(()) => (StatusCode::OK, Vec::new()),
         Err(waiting) => (StatusCode::SERVICE_UNAVAILABLE, waiting),
     };

@@ -56,6 +56,32 @@ struct Job {
 pub struct Argon2Hasher {
     queue: SyncSender<Job>,
     computations: Arc<AtomicU64>,
+    load: Load,
+}
+
+/// How much there is to do; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    waiting: Arc<AtomicU64>,
+    running: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
+}
+
+impl Load {
+    /// Passwords that wait for a thread.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Hashes that are being computed.
+    pub fn running(&self) -> u64 {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Passwords that found the queue full.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
 }
 
 impl Argon2Hasher {
@@ -71,6 +97,7 @@ impl Argon2Hasher {
         let jobs = Arc::new(Mutex::new(jobs));
         let computations = Arc::new(AtomicU64::new(0));
         let large = Arc::new(Mutex::new(()));
+        let load = Load::default();
         for (number, random) in repeat_n(random, threads.get()).enumerate() {
             let worker = Worker {
                 jobs: Arc::clone(&jobs),
@@ -78,12 +105,28 @@ impl Argon2Hasher {
                 random,
                 memory: Memory::default(),
                 large: Arc::clone(&large),
+                load: load.clone(),
             };
             thread::Builder::new()
                 .name(format!("argon2-{number}"))
                 .spawn(move || worker.run())?;
         }
-        Ok(Self { queue, computations })
+        Ok(Self {
+            queue,
+            computations,
+            load,
+        })
+    }
+
+    /// How much there is to do, for whoever watches.
+    pub fn load(&self) -> Load {
+        self.load.clone()
+    }
+
+    /// The count of [`Argon2Hasher::computations`], for whoever watches.
+    pub fn counted(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let computations = Arc::clone(&self.computations);
+        move || computations.load(Ordering::Relaxed)
     }
 
     /// How many times Argon2 ran, so that tests can count instead of measuring time.
@@ -101,9 +144,17 @@ impl Argon2Hasher {
             password: password.clone(),
             work: work(sender),
         };
-        self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => HasherError::QueueFull,
-            TrySendError::Disconnected(_) => HasherError::Hash("its threads have ended".to_owned()),
+        // Before the send: a thread may take it at once.
+        self.load.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(job).map_err(|error| {
+            self.load.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => {
+                    self.load.refused.fetch_add(1, Ordering::Relaxed);
+                    HasherError::QueueFull
+                }
+                TrySendError::Disconnected(_) => HasherError::Hash("its threads have ended".to_owned()),
+            }
         })?;
         answer
             .await
@@ -144,17 +195,20 @@ struct Worker {
     memory: Memory,
     /// Held by whoever computes a hash that needs more memory than today's: one at a time.
     large: Arc<Mutex<()>>,
+    load: Load,
 }
 
 impl Worker {
     /// Ends when the hasher is gone.
     fn run(mut self) {
         while let Some(Job { password, work }) = self.next() {
+            self.load.waiting.fetch_sub(1, Ordering::Relaxed);
             // A browser that hung up must not cost what one that waits could use.
             if work.is_abandoned() {
                 continue;
             }
             self.computations.fetch_add(1, Ordering::Relaxed);
+            self.load.running.fetch_add(1, Ordering::Relaxed);
             // Sending fails when nobody waits any more, which is no error.
             match work {
                 Work::Hash(answer) => {
@@ -165,6 +219,7 @@ impl Worker {
                     drop(answer.send(verify(&password, hash.as_ref(), &mut self.memory, &self.large)));
                 }
             }
+            self.load.running.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

@@ -249,5 +249,32 @@ fn check_private_use(rest: &str) -> Result<(), RedirectUriError> {
     Ok(())
 }
 
+/// The most characters that are shown of a URI.
+const MOST_SHOWN: usize = 256;
+
+/// What may be shown of a URI that somebody asked for and that is not registered: scheme, host, port and path. A query or a
+/// fragment may hold a code, what stands before an `@` a password, and what is no URI anything.
+pub fn shown(requested: &str) -> String {
+    let Ok(url) = Url::parse(requested) else {
+        return "a text that is not an absolute URI".to_owned();
+    };
+    let scheme = url.scheme();
+    if url.cannot_be_a_base() {
+        return shortened(format!("{scheme}:…"));
+    }
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => shortened(format!("{scheme}://{host}:{port}{}", url.path())),
+        (Some(host), None) => shortened(format!("{scheme}://{host}{}", url.path())),
+        (None, _) => shortened(format!("{scheme}:{}", url.path())),
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MOST_SHOWN) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
 #[cfg(test)]
 mod tests;

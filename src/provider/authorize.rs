@@ -15,6 +15,7 @@ use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::id_token;
 use crate::oidc::identifier::Subject;
 use crate::oidc::parameters::Parameters;
+use crate::oidc::redirect_uri;
 use crate::store::records::ClientRecord;
 
 /// The purpose under which the parameters of a POST are sealed.
@@ -53,7 +54,10 @@ impl Provider {
         }
         let mut request = match validate(parameters, &client.client) {
             Ok(request) => request,
-            Err(Invalid::Displayable(reason)) => return Err(displayable(reason, Some(&client))),
+            Err(Invalid::Displayable(reason)) => {
+                self.tell(reason, parameters, &client);
+                return Err(displayable(reason, Some(&client)));
+            }
             Err(Invalid::Redirectable(refused)) => {
                 return Ok(Step::Respond(AuthorizationResponse::error(
                     &refused.redirect_uri,
@@ -68,6 +72,16 @@ impl Provider {
             Err(error) => return Ok(Step::Respond(self.error_response(&request, &error))),
         }
         self.begin(browser, request).await
+    }
+
+    /// The owner of a client cannot see the error page that their users see.
+    fn tell(&self, reason: Displayable, parameters: &Parameters, client: &ClientRecord) {
+        if reason == Displayable::RedirectUriUnregistered
+            && let Ok(Some(requested)) = parameters.single("redirect_uri")
+        {
+            self.notices
+                .redirect_uri_rejected(client, &redirect_uri::shown(requested));
+        }
     }
 
     async fn begin(&self, browser: &Browser, request: AuthorizationRequest) -> Result<Step, BrowserError> {

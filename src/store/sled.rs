@@ -145,6 +145,11 @@ impl SledStore {
         closed.await.map_err(|_| self.stopped())?
     }
 
+    /// Whether a commit failed. Nothing is answered from then on, and only a new start finds out what the disk holds.
+    pub fn has_failed(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
     async fn send(&self, message: Message) -> Result<(), StoreError> {
         let Some(queue) = &self.queue else {
             return Err(self.stopped());

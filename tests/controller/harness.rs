@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use claviger::clock::{Clock, SystemClock};
+use claviger::controller::events::Events;
 use claviger::controller::{ControllerContext, ControllerSettings, Health, startup};
 use claviger::crd::v1alpha1::{OidcClient, OidcUser};
 use claviger::keyring::Keyring;
@@ -15,6 +16,7 @@ use claviger::oidc::password::PasswordHasher;
 use claviger::random::SystemRandom;
 use claviger::store::Store;
 use claviger::store::memory::MemoryStore;
+use claviger::telemetry::metrics::Metrics;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -126,6 +128,7 @@ pub(crate) fn memory() -> Arc<dyn Store> {
 pub(crate) struct Controller {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -145,12 +148,14 @@ impl Controller {
     /// Starts one and does not wait.
     pub(crate) async fn launch(world: &World, store: Arc<dyn Store>, settings: ControllerSettings) -> Self {
         let client = world.claviger().await;
+        let claviger = client.clone();
         let health = Health::default();
         let cluster = startup::wait_for_cluster(&client, &settings, &health)
             .await
             .unwrap();
         startup::claim_store(store.as_ref(), &cluster).await.unwrap();
         let shutdown = CancellationToken::new();
+        let metrics = Metrics::default();
         let context = ControllerContext {
             client,
             settings: Arc::new(settings),
@@ -159,10 +164,13 @@ impl Controller {
             hasher: world.hasher.clone(),
             clock: Arc::new(SystemClock),
             health: health.clone(),
+            events: Events::new(claviger, "test", Arc::new(SystemClock), Arc::new(metrics.clone())),
+            observer: Arc::new(metrics.clone()),
         };
         Self {
             store,
             health,
+            metrics,
             task: tokio::spawn(claviger::controller::run(context, shutdown.clone())),
             shutdown,
         }

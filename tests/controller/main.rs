@@ -10,6 +10,7 @@ mod admission;
 mod clients;
 mod conflicts;
 mod drift;
+mod events;
 mod harness;
 mod outage;
 mod removal;

@@ -62,7 +62,11 @@ async fn a_generated_password_is_in_its_secret() {
     let resource = wait_for_user(world, "grace", READY).await;
     let status = resource.status.unwrap();
     assert_eq!(status.subject, made.metadata.uid);
-    assert_eq!(status.username.as_deref(), made.metadata.name.as_deref(), "the default is the name");
+    assert_eq!(
+        status.username.as_deref(),
+        made.metadata.name.as_deref(),
+        "the default is the name"
+    );
     assert_eq!(status.password_secret_ref.unwrap().name, "grace-password");
     let entries = secret(world, HOME, "grace-password").await;
     assert_eq!(entries["username"], "grace");

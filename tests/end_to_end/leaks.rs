@@ -5,6 +5,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger::telemetry::metrics::Metrics;
 use serde_json::Value;
 use testbed::raw::Call;
 
@@ -135,7 +136,7 @@ fn panics_for_another_test() {
         "json" => claviger::telemetry::LogFormat::Json,
         _ => claviger::telemetry::LogFormat::Text,
     };
-    claviger::telemetry::init(format, "trace");
+    claviger::telemetry::init(format, "trace", &Metrics::default());
     let panics = || {
         let request = "marked-sécret".to_owned();
         // What slicing inside of a character says holds the whole text.

@@ -98,6 +98,11 @@ async fn a_certificate_is_renewed_while_claviger_serves() {
     assert!(answer.contains(&format!("\"issuer\":\"{issuer}\"")), "{answer}");
     assert!(answer.contains("strict-transport-security: "), "{answer}");
 
+    let metrics = reqwest::get(served.claviger.admin_url("/metrics")).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let until = "claviger_tls_certificate_not_after_timestamp_seconds ";
+    assert!(metrics.lines().any(|line| line.starts_with(until)), "{metrics}");
+
     let other = authority.issue(&[HOST]).unwrap();
     volume.show("misfit", &other.certificate, &first.key);
     poll::until("the misfit to be told of", PATIENCE, async || {

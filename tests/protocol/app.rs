@@ -23,6 +23,7 @@ use claviger::store::records::{
     AuthorizationCodeRecord, ClientRegistration, CodeBinding, PasswordRecord, UserRegistration,
 };
 use claviger::store::{IssueCode, RegisterClient, RegisterUser, SignIn, Store};
+use claviger::telemetry::metrics::Metrics;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -55,6 +56,7 @@ pub(crate) struct TestApp {
     pub(crate) hasher: Arc<CountingHasher>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) live: LiveKeyring,
+    pub(crate) metrics: Metrics,
 }
 
 impl TestApp {
@@ -78,6 +80,7 @@ impl TestApp {
         let hasher = Arc::new(CountingHasher::default());
         let keyring = KEYRING.clone();
         let live = LiveKeyring::new(keyring.clone(), clock.now());
+        let metrics = Metrics::default();
         let provider = Provider::new(
             Issuer::parse(issuer).unwrap(),
             store.clone(),
@@ -87,7 +90,8 @@ impl TestApp {
             random.clone(),
         );
         Self {
-            router: router(provider),
+            router: router(provider, Arc::new(metrics.clone())),
+            metrics,
             store,
             clock,
             random,
@@ -109,7 +113,7 @@ impl TestApp {
             self.random.clone(),
         );
         Self {
-            router: router(provider),
+            router: router(provider, Arc::new(self.metrics.clone())),
             live,
             ..self
         }

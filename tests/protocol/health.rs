@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
-use claviger::http::health::{Readiness, router};
+use claviger::http::health::{Check, Checks, router};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -25,10 +25,13 @@ async fn get(router: &Router, path: &str) -> (StatusCode, Vec<u8>) {
 async fn readiness_says_what_is_waited_for() {
     let waiting = Arc::new(Mutex::new(vec!["the API server".to_owned()]));
     let asked = Arc::clone(&waiting);
-    let router = router(Readiness::new(move || match asked.lock().unwrap().clone() {
-        waiting if waiting.is_empty() => Ok(()),
-        waiting => Err(waiting),
-    }));
+    let router = router(Checks {
+        live: Check::new(|| Ok(())),
+        ready: Check::new(move || match asked.lock().unwrap().clone() {
+            waiting if waiting.is_empty() => Ok(()),
+            waiting => Err(waiting),
+        }),
+    });
     let readyz = async || {
         let (status, body) = get(&router, "/readyz").await;
         (status, serde_json::from_slice::<Value>(&body).unwrap())

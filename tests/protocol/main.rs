@@ -35,6 +35,7 @@ mod health;
 mod key_rotation;
 mod limits;
 mod logs;
+mod metrics;
 mod pages;
 mod password;
 mod redirect_uri;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::probe::Probe;
 use super::{CONCURRENCY, Guarded, Scope, first_list, until_stored};
 use crate::controller::Health;
+use crate::controller::observer::{Observer, Reconciled, Work};
 use crate::controller::provisioning::Provisioning;
 use crate::controller::queue::{Job, Queue, key_of, uid_of};
 use crate::controller::reconciler::{Next, Outcome, Reconciler};
@@ -26,6 +28,7 @@ pub(super) struct Finished<K> {
     removed_some: bool,
     unremoved: Vec<ResourceUid>,
     outcome: Outcome<K>,
+    took: Duration,
 }
 
 type Joined<R> = Result<(Id, Finished<<R as Reconciler>::Resource>), JoinError>;
@@ -35,6 +38,7 @@ pub(super) struct Driver<R: Reconciler> {
     scopes: Vec<Scope>,
     apis: Vec<Api<Guarded<R>>>,
     health: Health,
+    observer: Arc<dyn Observer>,
     provisioning: Arc<Provisioning>,
     /// Per scope: the resources of a list that is not complete yet.
     listings: Vec<Option<HashSet<ResourceRef>>>,
@@ -47,6 +51,8 @@ pub(super) struct Driver<R: Reconciler> {
     queue: Queue<R::Resource>,
     jobs: JoinSet<Finished<R::Resource>>,
     running: HashMap<Id, ResourceRef>,
+    /// Resources whose last reconcile failed or was refused something.
+    failing: HashSet<ResourceRef>,
     probe: Probe,
 }
 
@@ -56,8 +62,10 @@ impl<R: Reconciler> Driver<R> {
         scopes: Vec<Scope>,
         apis: Vec<Api<Guarded<R>>>,
         health: Health,
+        observer: Arc<dyn Observer>,
         provisioning: Arc<Provisioning>,
     ) -> Self {
+        observer.watching(R::KIND, false);
         Self {
             listings: scopes.iter().map(|_| None).collect(),
             complete: scopes.iter().map(|_| false).collect(),
@@ -65,12 +73,14 @@ impl<R: Reconciler> Driver<R> {
             scopes,
             apis,
             health,
+            observer,
             provisioning,
             unreadable: HashMap::new(),
             registered: false,
             queue: Queue::new(),
             jobs: JoinSet::new(),
             running: HashMap::new(),
+            failing: HashSet::new(),
             probe: Probe::default(),
         }
     }
@@ -82,6 +92,17 @@ impl<R: Reconciler> Driver<R> {
             let handle = self.jobs.spawn(work(self.reconciler.clone(), job));
             self.running.insert(handle.id(), key);
         }
+    }
+
+    /// Tells how much there is to do.
+    pub(super) fn tell(&self) {
+        let work = Work {
+            queued: self.queue.ready(),
+            running: self.jobs.len(),
+            resources: self.queue.known(),
+            failing: self.failing.len(),
+        };
+        self.observer.work(R::KIND, work);
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
@@ -113,6 +134,9 @@ impl<R: Reconciler> Driver<R> {
                 tracing::error!(kind = R::KIND, resource = %key, %error, "a reconcile panicked");
                 let next = Next::Failed("a reconcile panicked".to_owned());
                 self.queue.finish(&key, Vec::new(), &next, Instant::now());
+                self.observer
+                    .reconciled(R::KIND, Reconciled::Panicked, Duration::ZERO);
+                self.failing.insert(key);
                 return;
             }
         };
@@ -122,9 +146,17 @@ impl<R: Reconciler> Driver<R> {
             removed_some,
             unremoved,
             outcome: Outcome { written, next },
+            took,
         } = finished;
         if let Next::Failed(reason) = &next {
             tracing::warn!(kind = R::KIND, resource = %key, %reason, "failed to reconcile; trying again");
+        }
+        let came_to = came_to(&next);
+        self.observer.reconciled(R::KIND, came_to, took);
+        if matches!(came_to, Reconciled::Refused | Reconciled::Failed) {
+            self.failing.insert(key.clone());
+        } else {
+            self.failing.remove(&key);
         }
         if let (Some(based_on), Some(written)) = (based_on, written) {
             self.queue.written(&key, &based_on, Arc::new(pruned(written)));
@@ -141,6 +173,7 @@ impl<R: Reconciler> Driver<R> {
             Err(error) => return self.watch_failed(scope, &error),
         };
         self.health.set_reachable(R::KIND);
+        self.observer.watching(R::KIND, true);
         match event {
             Event::Init => self.listings[scope] = Some(HashSet::new()),
             Event::InitApply(resource) => {
@@ -296,12 +329,26 @@ impl<R: Reconciler> Driver<R> {
         tracing::warn!(kind = R::KIND, %problem, "the watch failed; trying again");
         self.health
             .set_unreachable(R::KIND, format!("unable to watch: {problem}"));
-        self.probe
-            .begin(R::KIND, self.apis[scope].clone(), self.health.clone());
+        self.observer.watching(R::KIND, false);
+        let (health, observer) = (self.health.clone(), Arc::clone(&self.observer));
+        self.probe.begin(self.apis[scope].clone(), move || {
+            health.set_reachable(R::KIND);
+            observer.watching(R::KIND, true);
+        });
+    }
+}
+
+fn came_to(next: &Next) -> Reconciled {
+    match next {
+        Next::Change | Next::Again(_) => Reconciled::Done,
+        Next::Waiting(_) => Reconciled::Waiting,
+        Next::Later(_) => Reconciled::Refused,
+        Next::Failed(_) => Reconciled::Failed,
     }
 }
 
 async fn work<R: Reconciler>(reconciler: Arc<R>, job: Job<R::Resource>) -> Finished<R::Resource> {
+    let began = Instant::now();
     let Job {
         key,
         removed,
@@ -314,6 +361,7 @@ async fn work<R: Reconciler>(reconciler: Arc<R>, job: Job<R::Resource>) -> Finis
         removed_some: !removed.is_empty(),
         unremoved: Vec::new(),
         outcome: Outcome::next(Next::Change),
+        took: Duration::ZERO,
     };
     for uid in removed {
         if let Err(error) = reconciler.remove(&uid).await {
@@ -324,6 +372,7 @@ async fn work<R: Reconciler>(reconciler: Arc<R>, job: Job<R::Resource>) -> Finis
     if let (true, Some(resource)) = (finished.unremoved.is_empty(), resource) {
         finished.outcome = reconciler.reconcile(resource, attempt).await;
     }
+    finished.took = began.elapsed();
     finished
 }
 

@@ -9,15 +9,14 @@ use kube::api::ListParams;
 use serde::de::DeserializeOwned;
 
 use super::PAUSE;
-use crate::controller::Health;
 
 /// At most one probe at a time; it ends with this value.
 #[derive(Default)]
 pub(super) struct Probe(Arc<AtomicBool>);
 
 impl Probe {
-    /// Asks until there is an answer, then notes that `kind` can be reached.
-    pub(super) fn begin<K>(&self, kind: &'static str, api: Api<K>, health: Health)
+    /// Asks until there is an answer, then calls `reached`.
+    pub(super) fn begin<K>(&self, api: Api<K>, reached: impl FnOnce() + Send + 'static)
     where
         K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
@@ -31,7 +30,7 @@ impl Probe {
             while Arc::strong_count(&running) > 1 && api.list_metadata(&one).await.is_err() {
                 tokio::time::sleep(PAUSE).await;
             }
-            health.set_reachable(kind);
+            reached();
             running.store(false, Ordering::Relaxed);
         });
     }

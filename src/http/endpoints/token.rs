@@ -10,9 +10,13 @@ use super::single_header;
 use crate::http::cors;
 use crate::http::form::Form;
 use crate::http::json::{failure, json, refusal};
+use crate::http::observer;
 use crate::oidc::error::{Error, ErrorCode};
+use crate::oidc::grant_type::GrantType;
 use crate::oidc::opaque_token::OpaqueToken;
+use crate::oidc::parameters::Parameters;
 use crate::provider::Provider;
+use crate::provider::answer::Failure;
 use crate::provider::token::{TokenRequest, TokenResponse};
 
 /// The handler.
@@ -56,6 +60,24 @@ pub(super) async fn token(State(provider): State<Provider>, request: Request) ->
     }
     cors::allow_origin(&mut response, origin.as_ref(), answer.origin_allowed);
     response
+        .extensions_mut()
+        .insert(noted(&parameters, &answer.result));
+    response
+}
+
+/// For whoever counts: which grant type, and what came of it.
+fn noted(parameters: &Parameters, result: &Result<TokenResponse, Failure>) -> observer::TokenRequest {
+    let grant_type = parameters.single("grant_type").ok().flatten();
+    observer::TokenRequest {
+        grant_type: grant_type
+            .and_then(GrantType::parse)
+            .map_or("unknown", GrantType::as_str),
+        outcome: match result {
+            Ok(_) => "issued",
+            Err(Failure::Refused(refusal)) => refusal.error.code.as_str(),
+            Err(Failure::Fault(_)) => "fault",
+        },
+    }
 }
 
 /// RFC 6749 section 5.2.

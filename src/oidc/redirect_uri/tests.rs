@@ -248,3 +248,37 @@ proptest! {
         }
     }
 }
+
+/// Rule 85: of a URI that was refused, the query, the fragment and what stands before an `@` are never shown; nor is
+/// anything that is no URI, or that could forge a line.
+#[test]
+fn rule_85_what_is_shown_of_a_refused_uri() {
+    for (requested, expected) in [
+        ("https://shop.example.org/cb", "https://shop.example.org/cb"),
+        (
+            "https://shop.example.org:8443/cb?code=marked#marked",
+            "https://shop.example.org:8443/cb",
+        ),
+        (
+            "https://ada:marked@shop.example.org/cb",
+            "https://shop.example.org/cb",
+        ),
+        ("org.example.app:/callback?x=marked", "org.example.app:/callback"),
+        ("javascript:marked", "javascript:…"),
+        ("data:text/html,marked", "data:…"),
+        ("marked", "a text that is not an absolute URI"),
+        ("", "a text that is not an absolute URI"),
+        (
+            "https://a.example/\r\nmarked: x\u{1b}[31m",
+            "https://a.example/marked:%20x%1B[31m",
+        ),
+        (
+            "https://b\u{fc}cher.example/\u{202e}",
+            "https://xn--bcher-kva.example/%E2%80%AE",
+        ),
+    ] {
+        assert_eq!(shown(requested), expected, "{requested:?}");
+    }
+    let long = format!("https://a.example/{}", "a".repeat(10_000));
+    assert_eq!(shown(&long).chars().count(), MOST_SHOWN + 1);
+}

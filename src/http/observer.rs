@@ -1,0 +1,43 @@
+//! Who is told of every request that was answered. Declared here and implemented by whoever counts.
+
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+
+/// A request that was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// Its method, which may be any word.
+    pub method: &'a Method,
+    /// The pattern of its route, never its path.
+    pub route: &'a str,
+    /// What was answered.
+    pub status: StatusCode,
+    /// How long that took.
+    pub took: Duration,
+    /// What a token request came to.
+    pub token_request: Option<TokenRequest>,
+}
+
+/// What a token request came to; its handler leaves it in the extensions of the response.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenRequest {
+    /// The grant type, or `unknown`.
+    pub grant_type: &'static str,
+    /// `issued`, `fault`, or the error code.
+    pub outcome: &'static str,
+}
+
+/// Is told of requests. Must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// A request was answered.
+    fn answered(&self, answered: &Answered<'_>);
+}
+
+/// Takes no notice.
+#[derive(Debug, Clone, Copy)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn answered(&self, _: &Answered<'_>) {}
+}

@@ -1,0 +1,19 @@
+//! What the owner of a client should hear of although they did not ask. Declared here and implemented by whoever can tell
+//! them.
+
+use crate::store::records::ClientRecord;
+
+/// Tells the owner of a client. Must not block, and decides how often it tells: strangers can bring a notice about as often
+/// as they like.
+pub trait Notices: Send + Sync + 'static {
+    /// A request asked to send a person somewhere that is not registered. `shown` is what may be shown of the URI.
+    fn redirect_uri_rejected(&self, client: &ClientRecord, shown: &str);
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct Untold;
+
+impl Notices for Untold {
+    fn redirect_uri_rejected(&self, _: &ClientRecord, _: &str) {}
+}
