@@ -7,7 +7,7 @@ TOOLS := tests/tools
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full image lint fmt crds chart bench deny tools browser-tools
+.PHONY: help run test test-full image docs lint fmt crds chart bench deny tools browser-tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ fmt: ## format the Rust sources
 
 crds: ## write crds/ and the chart's copies from the Rust types
 	UPDATE_CRDS=1 $(CARGO) test --quiet --test crds
+
+docs: ## write the reference pages of docs/ from the code, and the book into target/book
+	UPDATE_DOCS=1 $(CARGO) test --quiet --test docs reference
+	@"$$($(TOOLS)/mdbook.sh)" build docs
 
 chart: tools ## lint the chart and render it with its defaults
 	@$(CARGO) build --workspace --bins

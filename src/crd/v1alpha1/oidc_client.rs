@@ -205,7 +205,7 @@ pub enum Consent {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Tokens {
-    /// Access tokens; default 10m. There is no upper bound; resource servers accept one until it ends, whatever happens meanwhile.
+    /// Access tokens; default 10m. At most 3650d, but choose minutes: resource servers accept one until it ends, whatever happens meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_lifetime: Option<DurationText>,
 

@@ -1,0 +1,59 @@
+//! The book says what the code does: its reference pages are made from the code, every reason of a condition is explained,
+//! every page is reached, every link leads somewhere. `UPDATE_DOCS=1 cargo test --test docs reference` (or `make docs`)
+//! writes the reference again.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails here is a failed test, in a function of its own or not"
+)]
+
+mod links;
+mod reference;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn book() -> PathBuf {
+    root().join("docs/src")
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(book().join(name)).unwrap()
+}
+
+/// Compares a page, or writes it again where that is asked for.
+fn assert_page(name: &str, wanted: &str) {
+    let path = book().join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, wanted).unwrap();
+    }
+    let file = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        file == wanted,
+        "{} is not what the code makes; run `make docs`",
+        path.display()
+    );
+}
+
+/// Each reason that a condition can have stands in the page that says what to do about it.
+#[test]
+fn every_reason_of_a_condition_is_explained() {
+    let source = fs::read_to_string(root().join("src/crd/v1alpha1/condition.rs")).unwrap();
+    let explained = page("conditions.md");
+    let words: Vec<&str> = source
+        .lines()
+        .filter(|line| line.contains("pub const"))
+        .filter_map(|line| line.split('"').nth(1))
+        .collect();
+    assert!(words.len() > 10, "the file is not written as this test reads it");
+    for word in words {
+        assert!(
+            explained.contains(&format!("`{word}`")),
+            "docs/src/conditions.md does not explain {word}"
+        );
+    }
+}
