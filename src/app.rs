@@ -31,6 +31,7 @@ use crate::config::ServeSettings;
 use crate::controller::events::Events;
 use crate::controller::{self, ControllerContext, ControllerSettings, Health};
 use crate::http;
+use crate::http::client_address::TrustedProxies;
 use crate::http::health::Checks;
 use crate::http::metrics::Exposition;
 use crate::http::server::{Bounds, serve as serve_http, serve_over};
@@ -197,7 +198,8 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     parts
         .metrics
         .read_at_scrape(readings::of_keyring(&keyring, &parts.clock));
-    parts.gate.open(http::router(provider, observer.clone()));
+    let router = http::router(provider, observer.clone(), http_settings(settings));
+    parts.gate.open(router);
     cluster.check(parts).await?;
     if !is_bound {
         // Nothing but the resources says which keyring a store that is empty, or was lost, belongs to.
@@ -242,6 +244,13 @@ async fn bind_keyring(store: &dyn Store, keyring: &Keyring) -> anyhow::Result<()
         keyring.id()
     );
     Ok(())
+}
+
+/// What the adapter for browsers and apps is told.
+fn http_settings(settings: &ServeSettings) -> http::Settings {
+    http::Settings {
+        trusted_proxies: TrustedProxies::new(settings.trusted_proxies.iter().copied()),
+    }
 }
 
 /// What the controller is told.

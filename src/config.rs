@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::crd::v1alpha1::DurationText;
+use crate::http::client_address::AddressRange;
 use crate::keyring::rotation::SHORTEST_INTERVAL;
 use crate::oidc::issuer::Issuer;
 use crate::telemetry::LogFormat;
@@ -69,6 +70,11 @@ pub struct ServeSettings {
     /// Namespaces whose `OidcClient` resources are honoured, separated by commas; all when empty
     #[arg(long, env = "CLAVIGER_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespaces: Vec<String>,
+
+    /// Addresses of the proxies in front, as ranges like 10.0.0.0/8 separated by commas: what they append to
+    /// X-Forwarded-For tells clients apart; without them whoever connects is the client
+    #[arg(long, env = "CLAVIGER_TRUSTED_PROXIES", value_delimiter = ',', value_parser = AddressRange::from_str)]
+    pub trusted_proxies: Vec<AddressRange>,
 
     /// Start although the admission policy that pins claviger to its own Secrets is not in force (unsafe: without it the
     /// account could overwrite any Secret whose name it guesses)

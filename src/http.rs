@@ -14,9 +14,11 @@ use self::boundary::Boundary;
 use self::observer::Observer;
 use crate::provider::Provider;
 use crate::random::Random;
+use client_address::TrustedProxies;
 
 pub mod boundary;
 pub mod browser;
+pub mod client_address;
 pub mod cors;
 pub mod endpoints;
 pub mod fault;
@@ -30,8 +32,15 @@ pub mod request_id;
 pub mod server;
 pub mod tls;
 
+/// What the adapter is told.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Whose word about the client's address counts.
+    pub trusted_proxies: TrustedProxies,
+}
+
 /// Every route of the public port, under the issuer's path. `observer` is told of every request.
-pub fn router(provider: Provider, observer: Arc<dyn Observer>) -> Router {
+pub fn router(provider: Provider, observer: Arc<dyn Observer>, settings: Settings) -> Router {
     let path = provider.issuer().path().to_owned();
     let pages = browser::routes().layer(from_fn_with_state(
         browser::server_error as boundary::PanicResponse,
@@ -54,6 +63,10 @@ pub fn router(provider: Provider, observer: Arc<dyn Observer>) -> Router {
     routes
         .fallback(not_found)
         .layer(from_fn(limits::refuse_oversized))
+        .layer(from_fn_with_state(
+            settings.trusted_proxies,
+            client_address::identify,
+        ))
         .layer(from_fn_with_state(
             Boundary::new(provider.random(), observer),
             boundary::observe,

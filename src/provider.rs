@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::clock::Clock;
 use crate::keyring::live::LiveKeyring;
 pub use crate::keyring::rotation::JWKS_MAX_AGE;
+use crate::login::shares::Shares;
 use crate::oidc::discovery;
 use crate::oidc::issuer::Issuer;
 use crate::oidc::password::PasswordHasher;
@@ -26,6 +27,7 @@ pub mod browser;
 pub mod consent;
 pub mod fault;
 pub mod interaction;
+pub mod known_browser;
 pub mod notices;
 pub mod sign_in;
 pub mod sign_out;
@@ -34,6 +36,7 @@ pub mod userinfo;
 
 mod client_authentication;
 mod grant;
+mod password;
 mod sealed;
 
 /// What every use case stands on. Cheap to clone.
@@ -47,6 +50,8 @@ pub struct Provider {
     pub(crate) keyring: LiveKeyring,
     /// Password verification.
     pub(crate) hasher: Arc<dyn PasswordHasher>,
+    /// Who may keep the hasher busy.
+    pub(crate) shares: Arc<Shares>,
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Randomness.
@@ -84,6 +89,7 @@ impl Provider {
             store,
             keyring,
             hasher,
+            shares: Arc::default(),
             clock,
             random,
             provisioned: Arc::default(),

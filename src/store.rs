@@ -12,6 +12,7 @@ pub mod memory;
 mod operations;
 pub mod records;
 pub mod sled;
+pub mod throttle;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -26,6 +27,7 @@ use records::{
     GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, ResourceRef,
     SessionRecord, UserRecord, UserRegistration,
 };
+use throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 
 /// Why an operation was not carried out.
 #[derive(Debug, Error)]
@@ -474,10 +476,30 @@ pub trait Store: Send + Sync + 'static {
     /// SQL: `UPDATE grants SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL`.
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError>;
 
+    // --- failed attempts ---
+
+    /// Counts an attempt in each of `buckets`, before anything is known of its outcome, so that of any number at once
+    /// exactly as many go on as the buckets allow. If any of them says to wait, none counts it.
+    ///
+    /// SQL: `SELECT … FROM throttles WHERE (kind, key) IN … FOR UPDATE` in the order of kind and key; if all `wait_until <=
+    /// now()`, `INSERT INTO throttles … ON CONFLICT (kind, key) DO UPDATE SET forgiven_at, wait_until, counted_at`; for a
+    /// kind above its capacity `DELETE … WHERE ctid = (SELECT ctid … ORDER BY counted_at LIMIT 1)`.
+    async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError>;
+
+    /// Takes back an attempt that was counted at `at`, or everything that a bucket holds.
+    ///
+    /// SQL: `UPDATE throttles SET forgiven_at = forgiven_at - $3, wait_until = CASE WHEN counted_at = $2 THEN $2 ELSE
+    /// wait_until END WHERE (kind, key) = $1`, or `DELETE FROM throttles WHERE (kind, key) = $1`.
+    async fn forgive_attempt(
+        &self,
+        at: Timestamp,
+        buckets: &[(ThrottleBucket, Forgiveness)],
+    ) -> Result<(), StoreError>;
+
     // --- upkeep ---
 
     /// Looks at up to `limit` records whose time may have come: removes those that have expired, and purges clients and
-    /// users that have been absent for 24 h. Gives how many it looked at; fewer than `limit` means that no more are due.
+    /// users that have been absent for 24 h. Forgets buckets of failed attempts that have forgiven everything. Gives how many it looked at; fewer than `limit` means that no more are due.
     ///
     /// SQL: for each table `DELETE … WHERE ctid IN (SELECT ctid FROM … WHERE expires_at <= now() LIMIT $1)`, and the same over
     /// `absent_since <= now() - interval '24 hours'`.

@@ -15,6 +15,7 @@ use crate::store::records::{
     GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SessionRecord,
     UserRecord, UserRegistration,
 };
+use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use crate::store::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
     RotateRefreshToken, SignIn, Store, StoreError,
@@ -145,6 +146,8 @@ measured! {
     tokens_valid_until() -> Timestamp;
     live_grant(id: &GrantId) -> Option<Redeemed>;
     revoke_grant(id: &GrantId) -> ();
+    begin_attempt(buckets: &[ThrottleBucket]) -> BeginAttempt;
+    forgive_attempt(at: Timestamp, buckets: &[(ThrottleBucket, Forgiveness)]) -> ();
     sweep(limit: usize) -> usize;
 }
 

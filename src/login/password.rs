@@ -21,7 +21,7 @@ use crate::random::{self, Random};
 use argon2id::{Memory, Stored};
 
 /// How many hashes wait for a thread: about a second's worth on a few cores.
-const WAITING: usize = 64;
+pub(super) const WAITING: usize = 64;
 
 /// The most threads, however many cores the node has. Whoever sends passwords decides how many run at once, and a
 /// container's memory does not grow with the node's cores: 32 threads would take 608 MiB.

@@ -3,6 +3,8 @@
 use super::Provider;
 use super::fault::Fault;
 use super::interaction::BrowserError;
+use super::known_browser::KnownBrowser;
+use crate::login::network::Network;
 use crate::oidc::end_user::EndUser;
 use crate::oidc::opaque_token::{OpaqueToken, TokenHash, TokenKind};
 use crate::store::records::{SessionRecord, UserRecord};
@@ -13,6 +15,17 @@ pub struct Browser {
     pub nonce: OpaqueToken,
     /// The session that somebody has here, if it is still live.
     pub session: Option<OpaqueToken>,
+    /// Who has signed in here before, if the browser proves it.
+    pub known: Option<KnownBrowser>,
+    /// Where it is.
+    pub network: Network,
+}
+
+impl Browser {
+    /// This browser's id, if the account of this pseudonym has signed in here before.
+    pub(super) fn known_for(&self, account: &str) -> Option<&TokenHash> {
+        self.known.as_ref()?.id_for(account)
+    }
 }
 
 /// The purpose under which synchronizer tokens are sealed.

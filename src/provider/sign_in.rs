@@ -4,12 +4,13 @@ use super::audit::{self, Event};
 use super::browser::Browser;
 use super::fault::Fault;
 use super::interaction::{BrowserError, Errand, Interaction, Notice, SignedIn, Stage, Step};
+use super::password::PasswordCheck;
 use super::{INTERACTION_LIFETIME, Provider, SESSION_IDLE, SESSION_LIFETIME};
 use crate::clock::later;
 use crate::oidc::authentication::{Authentication, AuthenticationMethod};
 use crate::oidc::end_user::canonical_username;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
-use crate::oidc::password::{HasherError, Password};
+use crate::oidc::password::Password;
 use crate::store::SignIn;
 use crate::store::records::{InteractionRecord, SessionRecord, UserRecord};
 
@@ -29,13 +30,8 @@ pub struct AttemptOutcome {
     pub step: Step,
     /// The new session, for the cookie.
     pub session: Option<OpaqueToken>,
-}
-
-/// What the password came to.
-enum Verified {
-    User(Box<UserRecord>),
-    Refused,
-    Busy,
+    /// What this browser proves from now on, for the cookie.
+    pub known_browser: Option<String>,
 }
 
 impl Provider {
@@ -52,13 +48,21 @@ impl Provider {
             username: Some(attempt.username.clone()),
             notice: Some(notice),
         };
-        let (stage, session) = match self.verify(&username, attempt.password.as_ref()).await? {
-            Verified::Busy => (again(Notice::Busy), None),
-            Verified::Refused => (again(Notice::Refused), None),
-            Verified::User(user) => match self.open_session(browser, *user, &errand).await? {
+        let checked = self
+            .check_password(&username, attempt.password.as_ref(), browser)
+            .await?;
+        let (stage, session) = match checked {
+            PasswordCheck::Busy => (again(Notice::Busy), None),
+            PasswordCheck::Wrong => (again(Notice::Refused), None),
+            PasswordCheck::Wait(wait) => (again(Notice::Wait(wait)), None),
+            PasswordCheck::Right(user) => match self.open_session(browser, *user, &errand).await? {
                 None => (again(Notice::Refused), None),
                 Some((signed_in, session)) => (Stage::SignedIn(Box::new(signed_in)), Some(session)),
             },
+        };
+        let known_browser = match &session {
+            Some(_) => Some(self.know_browser(browser.known.as_ref(), &username)?),
+            None => None,
         };
         let step = match (errand, stage) {
             (Errand::App(request, started_at), stage) => {
@@ -74,64 +78,11 @@ impl Provider {
                 Step::SignIn(Box::new(self.account_form(browser, username, notice)?))
             }
         };
-        Ok(AttemptOutcome { step, session })
-    }
-
-    /// Exactly one hash is computed whoever the name belongs to, so that time says nothing about who exists.
-    async fn verify(&self, username: &str, password: Option<&Password>) -> Result<Verified, BrowserError> {
-        let user = self
-            .store
-            .user_by_username(username)
-            .await
-            .map_err(Fault::store("read the user who signs in"))?;
-        let hash = user.as_ref().and_then(UserRecord::password_hash);
-        // Too long to be anybody's: one hash all the same, of nothing.
-        let empty = Password::new("");
-        let Some(typed) = password.or(empty.as_ref()) else {
-            return Ok(Verified::Refused);
-        };
-        let verification = match self
-            .hasher
-            .verify(typed, hash.filter(|_| password.is_some()))
-            .await
-        {
-            Ok(verification) => verification,
-            Err(HasherError::QueueFull) => return Ok(Verified::Busy),
-            Err(error) => return Err(Fault::hasher("verify a password")(error).into()),
-        };
-        let Some(user) = user.filter(|user| verification.matches && user.is_live()) else {
-            self.note_failure(username);
-            return Ok(Verified::Refused);
-        };
-        if verification.outdated {
-            self.upgrade_hash(&user, typed).await;
-        }
-        Ok(Verified::User(Box::new(user)))
-    }
-
-    /// People type passwords into the username field, so a failed name is never written as it is.
-    fn note_failure(&self, username: &str) {
-        tracing::info!(
-            target: audit::TARGET,
-            event = "sign_in_failed",
-            username_pseudonym = self.keyring.current().pseudonym(username),
-        );
-    }
-
-    /// Hashes again with today's parameters. The sign-in does not depend on it: the next one tries again.
-    async fn upgrade_hash(&self, user: &UserRecord, password: &Password) {
-        let Some(old) = user.password_hash() else { return };
-        let upgraded = match self.hasher.hash(password).await {
-            Ok(new) => self
-                .store
-                .upgrade_password(&user.user.uid, old, new)
-                .await
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = upgraded {
-            tracing::warn!(user_uid = user.user.uid.as_str(), %error, "failed to upgrade a password hash");
-        }
+        Ok(AttemptOutcome {
+            step,
+            session,
+            known_browser,
+        })
     }
 
     /// A new session, which replaces the one of this browser (a session id never outlives a sign-in), with the row that

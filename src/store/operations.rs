@@ -13,6 +13,7 @@ pub(super) mod grants;
 pub(super) mod interactions;
 pub(super) mod refresh_tokens;
 pub(super) mod sessions;
+pub(super) mod throttle;
 pub(super) mod token_lifetimes;
 pub(super) mod users;
 
@@ -24,6 +25,7 @@ use super::records::{
     GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SessionRecord,
     UserRecord, UserRegistration,
 };
+use super::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use super::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
     RotateRefreshToken, SignIn, Store, StoreError,
@@ -329,6 +331,22 @@ impl<E: Engine> Store for E {
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(move |transaction, now| grants::revoke(transaction, now, &id))
+            .await
+    }
+
+    async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError> {
+        let buckets = buckets.to_vec();
+        self.write(move |transaction, now| throttle::begin(transaction, now, &buckets))
+            .await
+    }
+
+    async fn forgive_attempt(
+        &self,
+        at: Timestamp,
+        buckets: &[(ThrottleBucket, Forgiveness)],
+    ) -> Result<(), StoreError> {
+        let buckets = buckets.to_vec();
+        self.write(move |transaction, now| throttle::forgive(transaction, now, at, &buckets))
             .await
     }
 

@@ -10,15 +10,20 @@ const { issuer } = settings;
 
 /** rule_62, for a loopback issuer on plain http: neither prefix nor Secure, everything else. */
 function check(cookie) {
-  assert.match(cookie.name, /^claviger-(browser|session)-[\w-]+$/);
+  assert.match(cookie.name, /^claviger-(browser|session|known)-[\w-]+$/);
   assert.equal(cookie.httpOnly, true, "scripts can read it");
   assert.equal(cookie.sameSite, "Lax");
   assert.equal(cookie.path, "/");
   assert.equal(cookie.domain, "127.0.0.1", "it goes to other hosts too");
   assert.equal(cookie.secure, false);
-  assert.equal(cookie.expires, -1, "it outlives the browser");
   // At least 128 bits, and nothing that could be read.
-  assert.match(cookie.value, /^[\w-]{22,100}$/);
+  assert.match(cookie.value, /^[\w-]{22,1000}$/);
+  if (cookie.name.includes("-known-")) {
+    const days = (cookie.expires - Date.now() / 1000) / 86_400;
+    assert.ok(days > 89 && days <= 90, `it is kept for ${days} days`);
+  } else {
+    assert.equal(cookie.expires, -1, "it outlives the browser");
+  }
 }
 
 await scenario("cookies", async (stage) => {
@@ -41,9 +46,10 @@ await scenario("cookies", async (stage) => {
   await atConsent(page);
   const after = await cookies(context);
   check(after.session);
+  check(after.known);
   await page.locator("#allow").click();
   await app.claims(page, attempt);
-  assert.equal((await context.cookies(issuer)).length, 2);
+  assert.equal((await context.cookies(issuer)).length, 3);
 
   await page.goto(`${issuer}/`);
   const kept = await page.evaluate(async () => ({

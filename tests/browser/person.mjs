@@ -42,12 +42,12 @@ export async function signIn(page, app, parameters = {}) {
   return app.claims(page, attempt);
 }
 
-/** The cookies that claviger has given this browser, as `{browser, session}`. */
+/** The cookies that claviger has given this browser, as `{browser, session, known}`. */
 export async function cookies(context) {
   const all = await context.cookies(settings.issuer);
   // Cookies know no ports: the sample app, on the same host, has one of its own.
   const named = (what) => all.filter((cookie) => cookie.name.includes(`claviger-${what}-`));
-  const [browser, session] = [named("browser"), named("session")];
-  assert.ok(browser.length <= 1 && session.length <= 1, "a cookie is there twice");
-  return { browser: browser[0], session: session[0] };
+  const found = { browser: named("browser"), session: named("session"), known: named("known") };
+  assert.ok(Object.values(found).every((list) => list.length <= 1), "a cookie is there twice");
+  return { browser: found.browser[0], session: found.session[0], known: found.known[0] };
 }

@@ -9,7 +9,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claviger::clock::{Clock, Timestamp, later};
-use claviger::http::router;
+use claviger::http::{Settings, router};
 use claviger::keyring::Keyring;
 use claviger::keyring::live::LiveKeyring;
 use claviger::oidc::identifier::{GrantId, ResourceUid};
@@ -90,7 +90,7 @@ impl TestApp {
             random.clone(),
         );
         Self {
-            router: router(provider, Arc::new(metrics.clone())),
+            router: router(provider, Arc::new(metrics.clone()), Settings::default()),
             metrics,
             store,
             clock,
@@ -113,7 +113,7 @@ impl TestApp {
             self.random.clone(),
         );
         Self {
-            router: router(provider, Arc::new(self.metrics.clone())),
+            router: router(provider, Arc::new(self.metrics.clone()), Settings::default()),
             live,
             ..self
         }

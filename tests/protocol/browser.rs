@@ -3,8 +3,10 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
 use http::{Method, Request, StatusCode};
 use url::{Url, form_urlencoded};
@@ -41,6 +43,7 @@ pub(crate) fn request_with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, 
 pub(crate) struct Browser<'app> {
     app: &'app TestApp,
     pub(crate) cookies: RefCell<BTreeMap<String, String>>,
+    address: Option<IpAddr>,
 }
 
 impl<'app> Browser<'app> {
@@ -49,6 +52,15 @@ impl<'app> Browser<'app> {
         Self {
             app,
             cookies: RefCell::default(),
+            address: None,
+        }
+    }
+
+    /// Without cookies, at an address.
+    pub(crate) fn at(app: &'app TestApp, address: &str) -> Self {
+        Self {
+            address: Some(address.parse().unwrap()),
+            ..Self::new(app)
         }
     }
 
@@ -91,6 +103,9 @@ impl<'app> Browser<'app> {
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies);
         }
+        if let Some(address) = self.address {
+            request = request.extension(ConnectInfo(SocketAddr::from((address, 4711))));
+        }
         let response = self.app.send(request.body(body).unwrap()).await;
         for cookie in response.headers.get_all(SET_COOKIE) {
             let cookie = cookie.to_str().unwrap();
@@ -105,6 +120,13 @@ impl<'app> Browser<'app> {
             }
         }
         response
+    }
+
+    /// Name and value of the cookie whose name contains `what`.
+    pub(crate) fn named_cookie(&self, what: &str) -> (String, String) {
+        let cookies = self.cookies.borrow();
+        let found = cookies.iter().find(|(name, _)| name.contains(what));
+        found.map(|(name, value)| (name.clone(), value.clone())).unwrap()
     }
 
     /// The value of the cookie whose name contains `what`.

@@ -15,6 +15,7 @@ use claviger::store::records::{
     GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SessionRecord,
     UserRecord, UserRegistration,
 };
+use claviger::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use claviger::store::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
     RotateRefreshToken, SignIn, Store, StoreError,
@@ -327,6 +328,20 @@ impl Store for FaultyStore {
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError> {
         self.reach("revoke_grant")?;
         self.inner.revoke_grant(id).await
+    }
+
+    async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError> {
+        self.reach("begin_attempt")?;
+        self.inner.begin_attempt(buckets).await
+    }
+
+    async fn forgive_attempt(
+        &self,
+        at: Timestamp,
+        buckets: &[(ThrottleBucket, Forgiveness)],
+    ) -> Result<(), StoreError> {
+        self.reach("forgive_attempt")?;
+        self.inner.forgive_attempt(at, buckets).await
     }
 
     async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {

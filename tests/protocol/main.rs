@@ -42,6 +42,7 @@ mod redirect_uri;
 mod refresh_token;
 mod session;
 mod sign_in;
+mod throttle;
 mod tls;
 mod token;
 mod userinfo;

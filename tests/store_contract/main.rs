@@ -21,6 +21,7 @@ mod grants;
 mod refresh_tokens;
 mod sessions;
 mod sled_only;
+mod throttle;
 mod users;
 
 /// Makes each check a test of each back end.
@@ -132,6 +133,14 @@ for_each_back_end! {
         rule_38_a_token_dies_idle,
         rule_38_a_family_dies_at_its_absolute_end,
         a_first_token_is_cut_to_its_grant,
+    }
+    throttle {
+        rule_68_the_wait_grows_and_ends,
+        rule_68_an_attempt_is_counted_in_all_buckets_or_in_none,
+        rule_68_what_turned_out_well_is_taken_back,
+        rule_68_a_thousand_at_once_are_counted_exactly,
+        rule_68_a_full_keyspace_forgets_the_oldest,
+        rule_68_forgiven_buckets_are_swept,
     }
     expiry {
         a_sweep_removes_what_has_expired,

@@ -1,5 +1,8 @@
 //! `/login`.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
@@ -8,7 +11,7 @@ use axum::response::Response;
 
 use super::page::{FormAction, page};
 use super::posted::Posted;
-use super::visit::{Visit, set_session};
+use super::visit::{Visit, set_known_browser, set_session};
 use super::{answer, error_page};
 use crate::oidc::password::Password;
 use crate::provider::Provider;
@@ -20,7 +23,7 @@ use crate::provider::sign_in::Attempt;
 struct SignInPage<'a> {
     base: &'a str,
     client: Option<&'a ClientFacts>,
-    message: Option<&'static str>,
+    message: Option<Cow<'static, str>>,
     refused: bool,
     csrf_token: &'a str,
     sealed: &'a str,
@@ -37,11 +40,21 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
         None => (StatusCode::OK, None),
         Some(Notice::Refused) => (
             StatusCode::FORBIDDEN,
-            Some("Username or password is not right. Please try again."),
+            Some("Username or password is not right. Please try again.".into()),
         ),
         Some(Notice::Busy) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            Some("Many people are signing in right now. Please try again in a moment."),
+            Some("Many people are signing in right now. Please try again in a moment.".into()),
+        ),
+        Some(Notice::Wait(wait)) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            Some(
+                format!(
+                    "Too many sign-ins have failed. Please try again in {}.",
+                    in_words(wait)
+                )
+                .into(),
+            ),
         ),
     };
     let template = SignInPage {
@@ -58,13 +71,38 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
         None => FormAction::Here,
     };
     let mut response = page(provider.issuer(), status, action, &template);
-    if form.notice == Some(Notice::Busy) {
+    let retry_after = match form.notice {
+        Some(Notice::Busy) => Some(2),
+        // RFC 6585 section 4.
+        Some(Notice::Wait(wait)) => Some(whole_seconds(wait)),
+        Some(Notice::Refused) | None => None,
+    };
+    if let Some(seconds) = retry_after {
         response
             .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("2"));
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     visit.remember_browser(provider.issuer(), &mut response);
     response
+}
+
+/// Rounded up, so that whoever waits for it has waited long enough.
+fn whole_seconds(wait: Duration) -> u64 {
+    let whole = wait.as_secs();
+    if wait.subsec_nanos() > 0 {
+        whole + 1
+    } else {
+        whole.max(1)
+    }
+}
+
+fn in_words(wait: Duration) -> String {
+    match whole_seconds(wait) {
+        1 => "1 second".to_owned(),
+        seconds @ ..60 => format!("{seconds} seconds"),
+        60 => "1 minute".to_owned(),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
+    }
 }
 
 /// The form lives at `/authorize`, where a request says what it is for, and at the account page; who comes here otherwise is told so.
@@ -88,8 +126,32 @@ pub(super) async fn post(State(provider): State<Provider>, posted: Posted) -> Re
             if let Some(session) = outcome.session {
                 set_session(provider.issuer(), &mut response, &session);
             }
+            if let Some(known) = outcome.known_browser {
+                set_known_browser(provider.issuer(), &mut response, &known);
+            }
             response
         }
         Err(error) => error_page::of(&provider, &visit, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_words_and_never_too_short() {
+        for (milliseconds, seconds, words) in [
+            (0, 1, "1 second"),
+            (1, 1, "1 second"),
+            (1001, 2, "2 seconds"),
+            (59_000, 59, "59 seconds"),
+            (60_000, 60, "1 minute"),
+            (60_001, 61, "2 minutes"),
+            (900_000, 900, "15 minutes"),
+        ] {
+            let wait = Duration::from_millis(milliseconds);
+            assert_eq!((whole_seconds(wait), in_words(wait).as_str()), (seconds, words));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What comes of a step: what the browser is to do next, or why it gets a page instead.
 
+use std::time::Duration;
+
 use thiserror::Error as ThisError;
 
 use crate::oidc::authorization_request::validate::Displayable;
@@ -41,6 +43,8 @@ pub enum Notice {
     Refused,
     /// Too many sign-ins wait; try again in a moment.
     Busy,
+    /// Too many sign-ins have failed; try again after this time.
+    Wait(Duration),
 }
 
 /// What pages say about an app.

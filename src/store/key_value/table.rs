@@ -117,9 +117,19 @@ impl Index {
 
     /// What `owner` has.
     pub(in crate::store) fn of(&self, view: &dyn Read, owner: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.first(view, owner, usize::MAX)
+    }
+
+    /// Up to `limit` of what `owner` has, in order if the items are of one length.
+    pub(in crate::store) fn first(
+        &self,
+        view: &dyn Read,
+        owner: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
         let from = key(self.prefix, &[owner]);
         let skip = from.len() + size_of::<u16>();
-        let entries = view.range(&from, &after(&from), usize::MAX)?;
+        let entries = view.range(&from, &after(&from), limit)?;
         Ok(entries
             .into_iter()
             .map(|(key, _)| key.get(skip..).unwrap_or_default().to_vec())

@@ -10,6 +10,7 @@ use crate::store::records::{
     AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord, InteractionRecord,
     RefreshTokenRecord, UserRecord,
 };
+use crate::store::throttle::ThrottleRecord;
 
 /// A code with the epoch of the process that issued it, see [`crate::store::operations::epoch`].
 #[derive(Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const CONSENTS_OF_USER: u8 = b'8';
     pub(in crate::store) const CONSENTS_OF_CLIENT: u8 = b'9';
     pub(in crate::store) const EXPIRY: u8 = b'!';
+    pub(in crate::store) const THROTTLES: u8 = b'T';
+    pub(in crate::store) const THROTTLES_BY_USE: u8 = b'0';
 }
 
 /// The cluster, under no parts.
@@ -90,6 +93,9 @@ pub(in crate::store) const REFRESH_TOKENS: Table<RefreshTokenRecord> =
 /// Allowed scopes by user and client.
 pub(in crate::store) const CONSENTS: Table<ScopeSet> = Table::new(prefix::CONSENTS, "consent");
 
+/// Buckets of failed attempts by kind and key.
+pub(in crate::store) const THROTTLES: Table<ThrottleRecord> = Table::new(prefix::THROTTLES, "throttle");
+
 /// Allowed origin to client uid.
 pub(in crate::store) const CLIENTS_OF_ORIGIN: Index = Index::new(prefix::CLIENTS_OF_ORIGIN);
 /// User uid to session hash.
@@ -112,6 +118,8 @@ pub(in crate::store) const CONSENTS_OF_USER: Index = Index::new(prefix::CONSENTS
 pub(in crate::store) const CONSENTS_OF_CLIENT: Index = Index::new(prefix::CONSENTS_OF_CLIENT);
 /// Instant to what is looked at then, see [`crate::store::operations::expiry`].
 pub(in crate::store) const EXPIRY: Index = Index::new(prefix::EXPIRY);
+/// Kind of bucket to when it was used last, with its key; see [`crate::store::operations::throttle`].
+pub(in crate::store) const THROTTLES_BY_USE: Index = Index::new(prefix::THROTTLES_BY_USE);
 
 #[cfg(test)]
 mod tests {
@@ -128,7 +136,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 28);
+        assert_eq!(prefixes.len(), 30);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -14,7 +14,7 @@ use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::operations::{
-    authorization_codes, clients, grants, interactions, refresh_tokens, sessions, users,
+    authorization_codes, clients, grants, interactions, refresh_tokens, sessions, throttle, users,
 };
 
 /// Absent clients and users are purged after this long.
@@ -111,7 +111,7 @@ pub(in crate::store) fn sweep(
         }
         looked_at += 1;
     }
-    Ok(looked_at)
+    Ok(looked_at + throttle::sweep(transaction, now, limit.saturating_sub(looked_at))?)
 }
 
 fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) -> Result<Finding, StoreError> {
@@ -202,7 +202,7 @@ fn ceiling(at: Timestamp) -> i64 {
 }
 
 /// Bytes whose order is the order of the numbers.
-fn ordered(milliseconds: i64) -> [u8; 8] {
+pub(in crate::store) fn ordered(milliseconds: i64) -> [u8; 8] {
     milliseconds.wrapping_sub(i64::MIN).to_be_bytes()
 }
 

@@ -18,9 +18,10 @@ const TARGET: &str = "claviger::audit";
 /// Events are named in the source, so there are not many; this holds whatever somebody writes there one day.
 const MOST: usize = 100;
 /// Shown as zero from the start: an alert on an increase misses a counter that appears with its first event.
-const FROM_THE_START: [&str; 10] = [
+const FROM_THE_START: [&str; 11] = [
     "sign_in",
     "sign_in_failed",
+    "sign_in_throttled",
     "sign_out",
     "grant",
     "code_redeemed",

@@ -1,0 +1,226 @@
+//! Who asks: the address of the client, told by the connection, or by proxies that the administrator trusts.
+//!
+//! A proxy appends the address of whoever asked it to `X-Forwarded-For`. The list is read from its end for as long as the
+//! addresses are those of trusted proxies; the first other one is the client. What a client wrote there itself stands
+//! before that and is never reached. An entry that cannot be read ends the search: then the client is whoever passed it on.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Extensions, HeaderMap, HeaderName};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::login::network::Network;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// A range of addresses, such as `10.0.0.0/8` or `2001:db8::/32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRange {
+    first: IpAddr,
+    prefix: u8,
+}
+
+impl FromStr for AddressRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = || {
+            format!("`{text}` is no range of addresses; write it like 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32")
+        };
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let first: IpAddr = address.parse().map_err(|_| usage())?;
+        let longest = if first.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.parse().map_err(|_| usage())?,
+            None => longest,
+        };
+        if prefix > longest {
+            return Err(usage());
+        }
+        let range = Self { first, prefix };
+        // Bits behind the prefix are a typing error, most likely in the prefix.
+        if range.cut(first) != bits(first) {
+            return Err(format!("`{text}` has bits set behind its prefix; {}", usage()));
+        }
+        Ok(range)
+    }
+}
+
+/// The bits of an address, at the upper end.
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+impl AddressRange {
+    /// Whether the address is in the range.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.first.is_ipv4() && self.cut(address) == bits(self.first)
+    }
+
+    fn cut(&self, address: IpAddr) -> u128 {
+        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+        bits(address) & mask
+    }
+}
+
+/// Whose word about addresses counts; nobody's by default.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies {
+    ranges: Arc<[AddressRange]>,
+    /// Whether it was said already that somebody forwards without being trusted.
+    warned: Arc<AtomicBool>,
+}
+
+impl TrustedProxies {
+    /// The proxies in these ranges.
+    pub fn new(ranges: impl IntoIterator<Item = AddressRange>) -> Self {
+        Self {
+            ranges: ranges.into_iter().collect(),
+            warned: Arc::default(),
+        }
+    }
+
+    /// Whether the address is that of a trusted proxy.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.ranges.iter().any(|range| range.contains(address))
+    }
+
+    /// The client behind a connection from `peer`.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer;
+        let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
+        let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        for entry in entries {
+            if !self.contains(client) {
+                break;
+            }
+            match forwarded(entry) {
+                Some(address) => client = address,
+                None => break,
+            }
+        }
+        client.to_canonical()
+    }
+
+    /// Everybody behind a proxy that is not trusted looks like one client, and shares the allowance of one.
+    fn warn_once(&self, peer: IpAddr, headers: &HeaderMap) {
+        if headers.contains_key(X_FORWARDED_FOR)
+            && !self.contains(peer)
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                %peer,
+                "a request came with X-Forwarded-For from an address that is not among --trusted-proxies; if that is your \
+                 proxy, name it there: until then everybody behind it shares one allowance of failed sign-ins"
+            );
+        }
+    }
+}
+
+/// An address as proxies write it: alone, in brackets, or with a port.
+fn forwarded(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry).ok()?.trim();
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    text.parse()
+        .ok()
+        .or_else(bracketed)
+        .or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
+}
+
+/// Notes the client's network for whoever asks with [`network`].
+pub async fn identify(State(proxies): State<TrustedProxies>, mut request: Request, next: Next) -> Response {
+    let peer = request
+        .extensions()
+        .get()
+        .map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
+    let network = match peer {
+        Some(peer) => {
+            proxies.warn_once(peer, request.headers());
+            Network::of(proxies.client(peer, request.headers()))
+        }
+        None => Network::UNKNOWN,
+    };
+    request.extensions_mut().insert(network);
+    next.run(request).await
+}
+
+/// The network of the client behind a request.
+pub fn network(extensions: &Extensions) -> Network {
+    extensions.get().copied().unwrap_or(Network::UNKNOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        for (text, inside, outside) in [
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.0"),
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("192.0.2.0/24", "::ffff:192.0.2.7", "::192.0.2.7"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
+            ("0.0.0.0/0", "203.0.113.9", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "203.0.113.9"),
+        ] {
+            let range: AddressRange = text.parse().unwrap();
+            assert!(range.contains(inside.parse().unwrap()), "{text}");
+            assert!(!range.contains(outside.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "ten",
+            "10.0.0.0/",
+            "::1/129",
+            "10.0.0.0/-1",
+        ] {
+            assert!(text.parse::<AddressRange>().is_err(), "{text}");
+        }
+    }
+
+    /// Only what trusted proxies have appended counts; a lie of the client and a line that cannot be read change nothing.
+    #[test]
+    fn rule_69_the_client_is_the_last_address_that_a_trusted_proxy_names() {
+        let proxies = TrustedProxies::new(["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        for (peer, lines, expected) in [
+            ("10.0.0.1", &["203.0.113.1"][..], "203.0.113.1"),
+            ("10.0.0.1", &["198.51.100.9, 203.0.113.1"], "203.0.113.1"),
+            ("10.0.0.1", &["198.51.100.9", "203.0.113.1"], "203.0.113.1"),
+            ("10.0.0.1", &["203.0.113.1, 10.0.0.2"], "203.0.113.1"),
+            ("::ffff:10.0.0.1", &["203.0.113.1"], "203.0.113.1"),
+            ("10.0.0.1", &["::ffff:203.0.113.1"], "203.0.113.1"),
+            ("10.0.0.1", &["203.0.113.1:4711"], "203.0.113.1"),
+            ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("fd00::1", &["[2001:db8::1]"], "2001:db8::1"),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["nonsense"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.1, "], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.1, nonsense, 10.0.0.2"], "10.0.0.2"),
+            ("203.0.113.7", &["198.51.100.9"], "203.0.113.7"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(X_FORWARDED_FOR, HeaderValue::from_static(line));
+            }
+            let client = proxies.client(peer.parse().unwrap(), &headers);
+            assert_eq!(client.to_string(), expected, "{peer} {lines:?}");
+        }
+    }
+}

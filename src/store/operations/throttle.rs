@@ -1,0 +1,179 @@
+//! Failed attempts: counted before the proof is looked at, so that any number at once is counted exactly.
+//!
+//! Every kind of bucket has a keyspace that is capped: an index orders its buckets by their last attempt, and at the cap
+//! the one that was used longest ago is forgotten.
+
+use crate::clock::Timestamp;
+use crate::oidc::opaque_token::TokenHash;
+use crate::store::key_value::Transaction;
+use crate::store::key_value::tables::{NUMBERS, THROTTLES, THROTTLES_BY_USE};
+use crate::store::operations::expiry::ordered;
+use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket, ThrottleKind, ThrottleRecord};
+use crate::store::{StoreError, key_value::Read};
+
+pub(in crate::store) fn begin(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    buckets: &[ThrottleBucket],
+) -> Result<BeginAttempt, StoreError> {
+    let mut longest: Option<(ThrottleKind, Timestamp)> = None;
+    let mut records = Vec::with_capacity(buckets.len());
+    for bucket in buckets {
+        let record = by_key(transaction, bucket.kind, bucket.key.as_bytes())?;
+        let until = record
+            .as_ref()
+            .and_then(|record| record.waits_until(&bucket.policy, now));
+        if let Some(until) = until
+            && longest.is_none_or(|(_, longest)| longest < until)
+        {
+            longest = Some((bucket.kind, until));
+        }
+        records.push(record);
+    }
+    if let Some((kind, until)) = longest {
+        return Ok(BeginAttempt::Wait(kind, until));
+    }
+    for (bucket, known) in buckets.iter().zip(records) {
+        let (kind, key) = (bucket.kind, &bucket.key);
+        let mut record = match known {
+            Some(known) => {
+                unlist(transaction, kind, key, &known);
+                known
+            }
+            None => {
+                make_room(transaction, bucket)?;
+                ThrottleRecord::empty(now)
+            }
+        };
+        record.count(&bucket.policy, now);
+        list(transaction, kind, key, &record);
+        put(transaction, kind, key, &record)?;
+    }
+    Ok(BeginAttempt::Counted(now))
+}
+
+pub(in crate::store) fn forgive(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    at: Timestamp,
+    buckets: &[(ThrottleBucket, Forgiveness)],
+) -> Result<(), StoreError> {
+    for (bucket, forgiveness) in buckets {
+        let Some(mut record) = by_key(transaction, bucket.kind, bucket.key.as_bytes())? else {
+            continue;
+        };
+        record.give_back(&bucket.policy, at);
+        if *forgiveness == Forgiveness::Everything || record.is_forgiven(now) {
+            remove(transaction, bucket.kind, &bucket.key, &record)?;
+        } else {
+            put(transaction, bucket.kind, &bucket.key, &record)?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks at up to `limit` of the buckets that were used longest ago, and forgets those that have forgiven everything; gives
+/// how many it forgot.
+pub(in crate::store) fn sweep(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    limit: usize,
+) -> Result<usize, StoreError> {
+    let mut forgotten = 0;
+    for kind in ThrottleKind::ALL {
+        for (key, record) in oldest(transaction, kind, limit.saturating_sub(forgotten))? {
+            if !record.is_forgiven(now) {
+                break;
+            }
+            remove(transaction, kind, &key, &record)?;
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
+}
+
+fn make_room(transaction: &mut dyn Transaction, bucket: &ThrottleBucket) -> Result<(), StoreError> {
+    let kind = bucket.kind;
+    if count(transaction, kind)? >= bucket.policy.capacity {
+        for (key, record) in oldest(transaction, kind, 1)? {
+            remove(transaction, kind, &key, &record)?;
+        }
+    }
+    let count = count(transaction, kind)?.saturating_add(1);
+    NUMBERS.put(transaction, &[&number(kind)], &count)
+}
+
+fn remove(
+    transaction: &mut dyn Transaction,
+    kind: ThrottleKind,
+    key: &TokenHash,
+    record: &ThrottleRecord,
+) -> Result<(), StoreError> {
+    unlist(transaction, kind, key, record);
+    THROTTLES.delete(transaction, &[&[prefix(kind)], key.as_bytes()]);
+    let count = count(transaction, kind)?.saturating_sub(1);
+    NUMBERS.put(transaction, &[&number(kind)], &count)
+}
+
+fn oldest(
+    view: &dyn Read,
+    kind: ThrottleKind,
+    limit: usize,
+) -> Result<Vec<(TokenHash, ThrottleRecord)>, StoreError> {
+    let mut found = Vec::new();
+    for item in THROTTLES_BY_USE.first(view, &[prefix(kind)], limit)? {
+        let key = item.last_chunk().copied().map(TokenHash::from_bytes);
+        if let Some(key) = key
+            && let Some(record) = by_key(view, kind, key.as_bytes())?
+        {
+            found.push((key, record));
+        }
+    }
+    Ok(found)
+}
+
+fn by_key(view: &dyn Read, kind: ThrottleKind, key: &[u8]) -> Result<Option<ThrottleRecord>, StoreError> {
+    THROTTLES.get(view, &[&[prefix(kind)], key])
+}
+
+fn put(
+    transaction: &mut dyn Transaction,
+    kind: ThrottleKind,
+    key: &TokenHash,
+    record: &ThrottleRecord,
+) -> Result<(), StoreError> {
+    THROTTLES.put(transaction, &[&[prefix(kind)], key.as_bytes()], record)
+}
+
+fn list(transaction: &mut dyn Transaction, kind: ThrottleKind, key: &TokenHash, record: &ThrottleRecord) {
+    THROTTLES_BY_USE.put(transaction, &[prefix(kind)], &item(key, record));
+}
+
+fn unlist(transaction: &mut dyn Transaction, kind: ThrottleKind, key: &TokenHash, record: &ThrottleRecord) {
+    THROTTLES_BY_USE.delete(transaction, &[prefix(kind)], &item(key, record));
+}
+
+/// When it was used, then its key.
+fn item(key: &TokenHash, record: &ThrottleRecord) -> Vec<u8> {
+    let mut item = ordered(record.counted_at.as_millisecond()).to_vec();
+    item.extend_from_slice(key.as_bytes());
+    item
+}
+
+fn count(view: &dyn Read, kind: ThrottleKind) -> Result<u64, StoreError> {
+    Ok(NUMBERS.get(view, &[&number(kind)])?.unwrap_or(0))
+}
+
+fn number(kind: ThrottleKind) -> Vec<u8> {
+    format!("throttles {}", kind.name()).into_bytes()
+}
+
+/// A byte for each kind, which stays what it is.
+const fn prefix(kind: ThrottleKind) -> u8 {
+    match kind {
+        ThrottleKind::AccountFromNetwork => b'n',
+        ThrottleKind::AccountFromBrowser => b'b',
+        ThrottleKind::Account => b'a',
+        ThrottleKind::Network => b'w',
+    }
+}
