@@ -8,7 +8,9 @@
 //! What cannot get better by waiting (a refusal, a damaged store, a policy that is not in force) ends the process with
 //! one line.
 
+mod administration;
 mod checks;
+mod doctor;
 mod gate;
 mod keys;
 mod kubernetes;
@@ -26,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::ServeSettings;
 use crate::controller::events::Events;
@@ -45,6 +48,7 @@ use crate::provider::Provider;
 use crate::random::{Random, SystemRandom};
 use crate::store::Store;
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
+use administration::RunningParts;
 use checks::{Looks, checks};
 use gate::Gate;
 use kubernetes::Cluster;
@@ -64,6 +68,8 @@ struct Parts {
     gate: Gate,
     metrics: Metrics,
     shutdown: CancellationToken,
+    /// What administrators are answered with.
+    running: Arc<RunningParts>,
 }
 
 /// Serves until a signal or a failure ends it.
@@ -84,6 +90,7 @@ pub async fn serve(settings: ServeSettings, metrics: Metrics) -> anyhow::Result<
     metrics.read_at_scrape(readings::of_hasher(&hasher));
     metrics.read_at_scrape(readings::of_store(&settings.store));
     metrics.read_at_scrape(readings::of_health(&health));
+    let running = RunningParts::new(&settings, &opened.store, &clock, &health);
     let parts = Parts {
         clock,
         store_is_recovered: opened.recovered,
@@ -94,6 +101,7 @@ pub async fn serve(settings: ServeSettings, metrics: Metrics) -> anyhow::Result<
         random,
         metrics,
         shutdown: CancellationToken::new(),
+        running: Arc::new(running),
     };
     let checks = checks(Looks {
         health: parts.health.clone(),
@@ -117,6 +125,7 @@ pub async fn serve(settings: ServeSettings, metrics: Metrics) -> anyhow::Result<
 /// Binds both ports and serves them, the public one behind the gate.
 async fn listen(settings: &ServeSettings, parts: &Parts, checks: Checks) -> anyhow::Result<JoinSet<()>> {
     let tls = open_tls(settings).await?;
+    let socket = administration::open_socket(settings)?;
     let public = bind("--listen", settings.listen).await?;
     let admin = bind("--admin-listen", settings.admin_listen).await?;
     tracing::info!(issuer = %settings.issuer, listen = %settings.listen, "serving");
@@ -124,8 +133,13 @@ async fn listen(settings: &ServeSettings, parts: &Parts, checks: Checks) -> anyh
     let exposition = Exposition::new(CONTENT_TYPE, move || metrics.render());
     let mut servers = JoinSet::new();
     let stop = &parts.shutdown;
+    if let Some(socket) = socket {
+        let running: Arc<RunningParts> = Arc::clone(&parts.running);
+        servers.spawn(admin::server::serve(socket, running, stop.clone()));
+    }
     if let Some(tls) = tls.clone() {
         parts.metrics.read_at_scrape(readings::of_certificate(&tls));
+        let _set_before = parts.running.tls.set(Arc::clone(&tls));
         servers.spawn(tls.watch(settings.issuer.clone(), Arc::clone(&parts.clock), stop.clone()));
     }
     servers.spawn(serve_over(
@@ -168,6 +182,10 @@ async fn bind(flag: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpLi
 /// Opens the keyring and the gate, then reconciles. Returns only when something failed for good.
 async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     let cluster = Cluster::connect(settings, &parts.metrics).await?;
+    let _set_before = parts
+        .running
+        .cluster
+        .set((cluster.client.clone(), cluster.settings.clone()));
     let keyring = cluster.open_keyring(parts).await?;
     let is_bound = parts
         .store
@@ -213,6 +231,7 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
         Arc::clone(&parts.random),
         settings.signing_key_rotation,
     ));
+    let _set_before = parts.running.rotator.set(Arc::clone(&rotator));
     let context = ControllerContext {
         client: cluster.client.clone(),
         settings: Arc::new(cluster.settings.clone()),

@@ -50,6 +50,11 @@ pub struct ServeSettings {
     #[arg(long, env = "CLAVIGER_RECOVER_STORE")]
     pub recover_store: bool,
 
+    /// The Unix socket for `claviger keys`, `doctor` and `export-subjects`, open to the user who runs claviger alone;
+    /// default: the store's path with `.sock` after it, and none with `memory:`
+    #[arg(long, env = "CLAVIGER_ADMIN_SOCKET", value_name = "PATH")]
+    pub admin_socket: Option<PathBuf>,
+
     /// Where the keyring is kept: `secret:[NAMESPACE/]NAME` or `dir:PATH`
     #[arg(
         long,
@@ -87,6 +92,20 @@ pub struct ServeSettings {
     )]
     #[command(flatten)]
     pub logs: LogSettings,
+}
+
+/// Where the subcommands that ask the serving process find it.
+#[derive(Debug, Clone, Args)]
+pub struct AdminSocketSettings {
+    /// The Unix socket of the serving claviger; the default is that of a `claviger serve` with the default store in the
+    /// same directory
+    #[arg(
+        long,
+        env = "CLAVIGER_ADMIN_SOCKET",
+        default_value = "claviger-store.sock",
+        value_name = "PATH"
+    )]
+    pub admin_socket: PathBuf,
 }
 
 /// How logs are written.
@@ -175,6 +194,20 @@ impl FromStr for KeyringLocation {
                 })
             }
             _ => Err(USAGE.to_owned()),
+        }
+    }
+}
+
+impl StoreLocation {
+    /// Where the administration socket is unless a flag says otherwise.
+    pub fn default_admin_socket(&self) -> Option<PathBuf> {
+        match self {
+            Self::Memory => None,
+            Self::Sled(path) => {
+                let mut socket = path.clone().into_os_string();
+                socket.push(".sock");
+                Some(socket.into())
+            }
         }
     }
 }

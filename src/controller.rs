@@ -20,6 +20,7 @@
 
 mod audit;
 mod condition;
+pub mod diagnosis;
 mod digest;
 pub mod events;
 mod fail_point;

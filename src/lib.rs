@@ -15,11 +15,13 @@
 //! | [`http`] | the adapter for browsers and apps: routes, forms, cookies, pages |
 //! | [`crd`] | the custom resources |
 //! | [`controller`] | the adapter for Kubernetes: reconcile, Secrets, status |
+//! | [`admin`] | the adapter for administrators: what is said over the Unix socket, both ends |
 //! | [`app`] | the wiring; the only module that names concrete back ends |
 //! | [`cli`], [`config`], [`telemetry`] | command line, checked settings, logs |
 //!
 //! Who may import whom is checked by `tests/architecture.rs`.
 
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -193,6 +193,11 @@ pub trait Store: Send + Sync + 'static {
     /// SQL: `SELECT EXISTS (SELECT FROM facts WHERE name = 'provisioned')`.
     async fn is_provisioned(&self) -> Result<bool, StoreError>;
 
+    /// Writes something that means nothing, as durably as anything else: whoever asks wants to know that it can be done.
+    ///
+    /// SQL: `INSERT INTO facts (name, value) VALUES ('proof', now()) ON CONFLICT (name) DO UPDATE SET value = excluded.value`.
+    async fn prove_writable(&self) -> Result<(), StoreError>;
+
     // --- clients ---
 
     /// No token that was signed until now is valid after this instant, whatever the lifetimes of its client have become

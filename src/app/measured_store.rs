@@ -144,6 +144,7 @@ measured! {
         successor: NewRefreshToken
     ) -> RotateRefreshToken;
     tokens_valid_until() -> Timestamp;
+    prove_writable() -> ();
     live_grant(id: &GrantId) -> Option<Redeemed>;
     revoke_grant(id: &GrantId) -> ();
     begin_attempt(buckets: &[ThrottleBucket]) -> BeginAttempt;

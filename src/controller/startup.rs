@@ -144,18 +144,11 @@ async fn check_rights(
     Ok(())
 }
 
-/// What a Secret of nobody's met.
-enum Probe {
-    Denied,
-    Let,
-}
-
 /// Tries, as a dry run, to make a Secret without claviger's label: the policy must deny exactly that.
-async fn check_policy(
+pub(super) async fn policy_denies(
     client: &Client,
     settings: &ControllerSettings,
-    health: &Health,
-) -> Result<(), StartupError> {
+) -> Result<bool, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &settings.namespace);
     let params = PostParams {
         dry_run: true,
@@ -169,27 +162,35 @@ async fn check_policy(
         type_: Some(APP_SECRET_TYPE.to_owned()),
         ..Secret::default()
     };
+    match api.create(&params, &secret).await {
+        Err(kube::Error::Api(status)) if is_denied_by_policy(&status) => Ok(true),
+        // A Secret of that name exists: the policy let it through as far as the storage.
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
+        Ok(_) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn check_policy(
+    client: &Client,
+    settings: &ControllerSettings,
+    health: &Health,
+) -> Result<(), StartupError> {
     let until = Instant::now() + GRACE;
     loop {
-        let probe = asked("try the admission policy for Secrets", health, || async {
-            match api.create(&params, &secret).await {
-                Err(kube::Error::Api(status)) if is_denied_by_policy(&status) => Ok(Probe::Denied),
-                // A Secret of that name exists: the policy let it through as far as the storage.
-                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Probe::Let),
-                Ok(_) => Ok(Probe::Let),
-                Err(error) => Err(error),
-            }
+        let denies = asked("try the admission policy for Secrets", health, || {
+            policy_denies(client, settings)
         })
         .await?;
-        match probe {
-            Probe::Denied => return Ok(()),
-            Probe::Let if Instant::now() >= until => {
-                return Err(StartupError::PolicyNotInForce {
-                    namespace: settings.namespace.clone(),
-                });
-            }
-            Probe::Let => tokio::time::sleep(FIRST_PAUSE).await,
+        if denies {
+            return Ok(());
         }
+        if Instant::now() >= until {
+            return Err(StartupError::PolicyNotInForce {
+                namespace: settings.namespace.clone(),
+            });
+        }
+        tokio::time::sleep(FIRST_PAUSE).await;
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod plan;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -86,6 +86,8 @@ pub struct Rotator {
     interval: Duration,
     /// One change at a time.
     turn: tokio::sync::Mutex<()>,
+    /// Of the last try.
+    last_failure: Mutex<Option<String>>,
 }
 
 /// What somebody asks for.
@@ -113,6 +115,7 @@ impl Rotator {
             random,
             interval,
             turn: tokio::sync::Mutex::default(),
+            last_failure: Mutex::default(),
         }
     }
 
@@ -124,6 +127,14 @@ impl Rotator {
     /// Where the keyring is kept, for messages.
     pub fn place(&self) -> String {
         self.storage.place()
+    }
+
+    /// What went wrong at the last try, if anything.
+    pub fn last_failure(&self) -> Option<String> {
+        self.last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How long a key signs.
@@ -177,6 +188,17 @@ impl Rotator {
     }
 
     async fn change(
+        &self,
+        wish: Wish,
+        tokens_valid_until: Option<Timestamp>,
+    ) -> Result<usize, RotationError> {
+        let outcome = self.try_change(wish, tokens_valid_until).await;
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) =
+            outcome.as_ref().err().map(ToString::to_string);
+        outcome
+    }
+
+    async fn try_change(
         &self,
         wish: Wish,
         tokens_valid_until: Option<Timestamp>,

@@ -16,6 +16,7 @@ pub(super) mod sessions;
 pub(super) mod throttle;
 pub(super) mod token_lifetimes;
 pub(super) mod users;
+pub(super) mod writable;
 
 use async_trait::async_trait;
 
@@ -61,6 +62,10 @@ impl<E: Engine> Store for E {
 
     async fn is_provisioned(&self) -> Result<bool, StoreError> {
         self.read(|view, _| binding::is_provisioned(view)).await
+    }
+
+    async fn prove_writable(&self) -> Result<(), StoreError> {
+        self.write(|transaction, _| writable::prove(transaction)).await
     }
 
     async fn tokens_valid_until(&self) -> Result<Timestamp, StoreError> {

@@ -98,6 +98,11 @@ impl Store for FaultyStore {
         self.inner.is_provisioned().await
     }
 
+    async fn prove_writable(&self) -> Result<(), StoreError> {
+        self.reach("prove_writable")?;
+        self.inner.prove_writable().await
+    }
+
     async fn tokens_valid_until(&self) -> Result<Timestamp, StoreError> {
         self.reach("tokens_valid_until")?;
         self.inner.tokens_valid_until().await
