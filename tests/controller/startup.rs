@@ -1,8 +1,9 @@
 //! What the start refuses.
 
+use claviger::clock::{Clock, SystemClock};
 use claviger::controller::keyring::SecretKeyring;
 use claviger::controller::startup::{self, StartupError};
-use claviger::controller::{ControllerSettings, Health};
+use claviger::controller::{ControllerSettings, Health, diagnosis};
 use claviger::keyring::KeyringStorage;
 use claviger::oidc::identifier::ResourceUid;
 use claviger::store::records::ClusterIdentity;
@@ -128,4 +129,44 @@ async fn the_keyring_is_kept_in_a_secret() {
         error.contains("claviger/something-else") && error.contains("Opaque"),
         "{error}"
     );
+}
+
+/// What `doctor` asks: the chart brings every right that claviger needs and none that it must not have; an account of
+/// nobody's lacks all, and the administrator's has too much. The clocks agree, and the policy holds claviger back but not
+/// others.
+#[tokio::test]
+async fn the_doctor_knows_rights_policy_and_clock() {
+    let world = World::shared();
+    let settings = settings(&world.namespace("rights").await);
+    let claviger = world.claviger().await;
+    let rights = diagnosis::rights(&claviger, &settings).await.unwrap();
+    assert_eq!(rights, diagnosis::Rights::default());
+    assert!(diagnosis::policy_is_in_force(&claviger, &settings).await.unwrap());
+    let difference = diagnosis::clock_difference(&claviger, || SystemClock.now())
+        .await
+        .unwrap();
+    assert!(difference.abs().as_secs() < 60, "{difference}");
+
+    let admin = world.admin();
+    let rights = diagnosis::rights(&admin, &settings).await.unwrap();
+    assert_eq!(rights.missing, Vec::<String>::new());
+    assert!(
+        rights.surplus.contains(&"list secrets in the cluster".to_owned()),
+        "{rights:?}"
+    );
+    assert!(!diagnosis::policy_is_in_force(&admin, &settings).await.unwrap());
+
+    let nobody = world
+        .cluster
+        .client_for_service_account(HOME, "default")
+        .await
+        .unwrap();
+    let rights = diagnosis::rights(&nobody, &settings).await.unwrap();
+    assert_eq!(rights.surplus, Vec::<String>::new());
+    for right in [
+        format!("patch oidcusers.claviger.dev/status in {HOME}"),
+        "get namespaces kube-system in the cluster".to_owned(),
+    ] {
+        assert!(rights.missing.contains(&right), "{rights:?}");
+    }
 }
