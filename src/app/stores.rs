@@ -41,11 +41,11 @@ impl OpenedStore {
                     failure: None,
                 })
             }
-            StoreLocation::Sled(path) => Self::open_sled(path, recover, clock),
+            StoreLocation::Sled(path) => Self::open_sled(path, recover, &clock),
         }
     }
 
-    fn open_sled(path: &Path, recover: bool, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    fn open_sled(path: &Path, recover: bool, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let (failed, failure) = oneshot::channel();
         let failed = Arc::new(Mutex::new(Some(failed)));
         let open = || {
@@ -55,7 +55,7 @@ impl OpenedStore {
                     let _nobody_waits = failed.send(reason.to_owned());
                 }
             });
-            SledStore::open(SledSettings::at(path), Arc::clone(&clock), on_failure)
+            SledStore::open(SledSettings::at(path), Arc::clone(clock), on_failure)
         };
         // The error says which store, and what to do.
         let (sled, recovered) = match open() {

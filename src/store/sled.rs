@@ -33,7 +33,7 @@ use crate::clock::{Clock, Timestamp};
 const QUEUE: usize = 1024;
 
 /// How long an operation waits for the disk before its caller is told to come again.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Makes the database file durable.
 pub type Sync = Box<dyn Fn(&File) -> io::Result<()> + Send>;
@@ -160,9 +160,10 @@ impl SledStore {
     fn slow(&self) -> StoreError {
         match self.failure.get() {
             Some(_) => self.stopped(),
-            None => {
-                StoreError::Unavailable(format!("its disk has not answered for {} s", PATIENCE.as_secs()))
-            }
+            None => StoreError::Unavailable(format!(
+                "its disk has not answered for {} s",
+                PATIENCE.as_secs_f32()
+            )),
         }
     }
 

@@ -3,6 +3,7 @@
 mod damage;
 mod disk;
 mod durability;
+mod power_cut;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -27,6 +27,8 @@ const STATE_BEING_WRITTEN: &str = "store.json.new";
 const SLED: &str = "sled";
 /// Begins the name of what was moved aside.
 const ASIDE: &str = "damaged-";
+/// Ends the name of a snapshot that sled has not finished.
+const HALF_SNAPSHOT: &str = ".generating";
 /// What a new file system may hold at its root.
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -78,6 +80,8 @@ impl Folder {
         } else if !self.database_file().exists() {
             return Err(OpenError::damaged(&self.path, "its file `sled/db` is missing"));
         }
+        self.remove_half_snapshots()
+            .map_err(|error| OpenError::unusable(&self.path, &error))?;
         Ok(sequence)
     }
 
@@ -117,6 +121,8 @@ impl Folder {
 
     /// Notes that the database holds the batch of this number, and makes the names in the folders durable.
     pub(super) fn mark_ready(&self, sequence: u64) -> io::Result<()> {
+        // sled never syncs its settings, and does not open a database whose settings a power cut has taken.
+        File::open(self.sled().join("conf"))?.sync_all()?;
         sync_directory(&self.sled())?;
         self.write_state(Some(sequence))
     }
@@ -128,6 +134,22 @@ impl Folder {
             _ => {}
         }
         self.write_state(None)
+    }
+
+    /// A snapshot that sled was writing when it ended has not got its name yet, and the one before is still there; but
+    /// sled would take the half one for its latest, and for damage.
+    fn remove_half_snapshots(&self) -> io::Result<()> {
+        let entries = match fs::read_dir(self.sled()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().ends_with(HALF_SNAPSHOT) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     fn state(&self) -> Result<Option<State>, OpenError> {

@@ -113,6 +113,17 @@ async fn a_missing_database_is_refused() {
     assert!(matches!(refused(&path), OpenError::Damaged { .. }));
 }
 
+/// A snapshot that sled had not finished when it was ended is no damage: it is removed.
+#[tokio::test]
+async fn a_half_snapshot_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, before) = filled(&folder).await;
+    let half = path.join("sled/snap.7FFFFFFFFFFFFFFF.generating");
+    fs::write(&half, "half").unwrap();
+    assert_eq!(contents(&open(&path).unwrap()).await, before);
+    assert!(!half.exists());
+}
+
 /// A store that was put back to an earlier state of its database alone is refused.
 #[tokio::test]
 async fn an_older_database_is_refused() {

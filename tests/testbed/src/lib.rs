@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod claviger;
 pub mod cluster;
 pub mod command;
+pub mod disk;
 pub mod folder;
 pub mod helm;
 pub mod installation;
