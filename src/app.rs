@@ -239,6 +239,7 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
         keyring,
         hasher: Arc::clone(&parts.hasher),
         clock: Arc::clone(&parts.clock),
+        random: Arc::clone(&parts.random),
         health: parts.health.clone(),
         events,
         observer,
@@ -280,6 +281,9 @@ fn controller_settings(settings: &ServeSettings, keyring_secret_name: String) ->
         keyring_secret_name,
         issuer: settings.issuer.clone(),
         ca_certificate: None,
+        heal_interval: Some(settings.heal_interval).filter(|interval| !interval.is_zero()),
+        allow_own_client_ids: settings.allow_own_client_ids,
+        allow_consent_skip: settings.allow_consent_skip,
         without_secret_policy: settings.without_secret_policy,
     }
 }

@@ -81,6 +81,19 @@ pub struct ServeSettings {
     #[arg(long, env = "CLAVIGER_TRUSTED_PROXIES", value_delimiter = ',', value_parser = AddressRange::from_str)]
     pub trusted_proxies: Vec<AddressRange>,
 
+    /// Each Secret of claviger's is written again once in this time, so that one that was changed or deleted is put right;
+    /// stretched to two requests a second where there are many; `0s` turns it off
+    #[arg(long, env = "CLAVIGER_HEAL_INTERVAL", default_value = "5m", value_parser = duration)]
+    pub heal_interval: Duration,
+
+    /// `OidcClient`s may choose their `spec.clientId`; otherwise it is the namespace and the name with a dot between
+    #[arg(long, env = "CLAVIGER_ALLOW_OWN_CLIENT_IDS")]
+    pub allow_own_client_ids: bool,
+
+    /// `OidcClient`s may set `spec.consent: Skip`, so that nobody is asked whether the app may have their data
+    #[arg(long, env = "CLAVIGER_ALLOW_CONSENT_SKIP")]
+    pub allow_consent_skip: bool,
+
     /// Start although the admission policy that pins claviger to its own Secrets is not in force (unsafe: without it the
     /// account could overwrite any Secret whose name it guesses)
     #[arg(long, env = "CLAVIGER_WITHOUT_SECRET_POLICY")]
@@ -223,6 +236,12 @@ fn rotation_interval(text: &str) -> Result<Duration, String> {
         Some(interval) if (SHORTEST_INTERVAL..=LONGEST).contains(&interval) => Ok(interval),
         _ => Err("write a time between `2d` and `3650d`, like `90d`".to_owned()),
     }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    DurationText::new(text)
+        .parse()
+        .ok_or_else(|| "write a number with a unit, like 90s, 10m, 2h or 14d".to_owned())
 }
 
 fn namespace(text: &str) -> Result<String, String> {

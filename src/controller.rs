@@ -24,12 +24,14 @@ pub mod diagnosis;
 mod digest;
 pub mod events;
 mod fail_point;
+mod heal;
 mod health;
 pub mod keyring;
 pub mod kube_error;
 pub mod observer;
 mod oidc_client;
 mod oidc_user;
+mod pace;
 mod patch_status;
 mod provisioning;
 mod queue;
@@ -43,6 +45,7 @@ mod watch;
 pub use health::Health;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Client;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +54,10 @@ use crate::clock::Clock;
 use crate::keyring::live::LiveKeyring;
 use crate::oidc::issuer::Issuer;
 use crate::oidc::password::PasswordHasher;
+use crate::random::Random;
 use crate::store::Store;
 use events::Events;
+use heal::HealBudget;
 use observer::Observer;
 use provisioning::Provisioning;
 use reconciler::Reconciler;
@@ -73,6 +78,12 @@ pub struct ControllerSettings {
     pub issuer: Issuer,
     /// The CA that apps need to reach the issuer, as PEM, when known.
     pub ca_certificate: Option<String>,
+    /// Each Secret is written again once in this time, so that what others changed is put right; `None` turns that off.
+    pub heal_interval: Option<Duration>,
+    /// Clients may name their own `clientId`.
+    pub allow_own_client_ids: bool,
+    /// Clients may ask for `consent: Skip`.
+    pub allow_consent_skip: bool,
     /// Start although the admission policy for Secrets is not in force.
     pub without_secret_policy: bool,
 }
@@ -92,6 +103,8 @@ pub struct ControllerContext {
     pub hasher: Arc<dyn PasswordHasher>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
     /// How it goes.
     pub health: Health,
     /// Publishes Kubernetes Events.
@@ -102,6 +115,7 @@ pub struct ControllerContext {
 
 /// Reconciles both kinds until `shutdown`. Every failure after the start is waited out; [`Health`] tells of it.
 pub async fn run(context: ControllerContext, shutdown: CancellationToken) {
+    let budget = HealBudget::default();
     let kinds = [oidc_client::OidcClients::KIND, oidc_user::OidcUsers::KIND];
     let provisioning = Arc::new(Provisioning::new(
         context.store.clone(),
@@ -112,14 +126,14 @@ pub async fn run(context: ControllerContext, shutdown: CancellationToken) {
         Arc::new(oidc_client::OidcClients::new(context.clone())),
         watch::Scope::of_clients(&context.settings),
         &context,
-        provisioning.clone(),
+        (provisioning.clone(), budget.clone()),
         shutdown.clone(),
     );
     let users = watch::run(
         Arc::new(oidc_user::OidcUsers::new(context.clone())),
         watch::Scope::of_users(&context.settings),
         &context,
-        provisioning,
+        (provisioning, budget),
         shutdown,
     );
     tokio::join!(clients, users);

@@ -25,7 +25,7 @@ use crate::oidc::scope::ScopeSet;
 use records::{
     AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
     GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, ResourceRef,
-    SessionRecord, UserRecord, UserRegistration,
+    SecretRotation, SessionRecord, UserRecord, UserRegistration,
 };
 use throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 
@@ -54,6 +54,17 @@ pub enum RegisterClient {
     ClientIdHeld(ResourceRef),
     /// Another resource of the namespace holds the Secret's name; nothing was written.
     SecretNameHeld(ResourceRef),
+}
+
+/// What rotating a client secret came to.
+#[derive(Debug, Clone)]
+pub enum RotateClientSecret {
+    /// The record with the new version.
+    Rotated(Box<ClientRecord>),
+    /// As many versions as are accepted at once are live; nothing was written.
+    Full,
+    /// No such client, or another version is the newest; nothing was written.
+    Changed,
 }
 
 /// What registering a user came to.
@@ -221,6 +232,37 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `UPDATE clients SET done = $2 WHERE uid = $1`.
     async fn complete_client(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError>;
+
+    /// Makes a version the newest of a client's secret, if the newest is the one that the caller knows. Versions whose time
+    /// is over go, and with `ends_others` all older ones do.
+    ///
+    /// SQL: `UPDATE clients SET secret_versions = …, observed_rotation = $4 WHERE uid = $1 AND secret_versions -> -1 ->> 'id' = $2
+    /// RETURNING …`; none and `EXISTS (… WHERE uid = $1 AND …)` tell the other answers apart.
+    async fn rotate_client_secret(
+        &self,
+        uid: &ResourceUid,
+        rotation: SecretRotation,
+    ) -> Result<RotateClientSecret, StoreError>;
+
+    /// Says when the older versions of a client's secret end that have no end yet, if `current` is the newest. Gives the
+    /// record as it now stands; `None` when there is no such client or another version is the newest.
+    ///
+    /// SQL: `UPDATE clients SET secret_versions = … WHERE uid = $1 AND secret_versions -> -1 ->> 'id' = $2 RETURNING …`.
+    async fn retire_client_secrets(
+        &self,
+        uid: &ResourceUid,
+        current: &str,
+        retires_at: Timestamp,
+    ) -> Result<Option<ClientRecord>, StoreError>;
+
+    /// Forgets the versions of a client's secret whose time is over. Gives the record as it now stands.
+    ///
+    /// SQL: `UPDATE clients SET secret_versions = (SELECT jsonb_agg(…) … WHERE retires_at IS NULL OR retires_at > now()) WHERE uid
+    /// = $1 RETURNING …`.
+    async fn forget_retired_client_secrets(
+        &self,
+        uid: &ResourceUid,
+    ) -> Result<Option<ClientRecord>, StoreError>;
 
     /// The client that holds `client_id`, suspended and absent ones included.
     ///

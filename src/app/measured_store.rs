@@ -12,13 +12,13 @@ use crate::oidc::password::PasswordHash;
 use crate::oidc::scope::ScopeSet;
 use crate::store::records::{
     AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SessionRecord,
-    UserRecord, UserRegistration,
+    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SecretRotation,
+    SessionRecord, UserRecord, UserRegistration,
 };
 use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use crate::store::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateRefreshToken, SignIn, Store, StoreError,
+    RotateClientSecret, RotateRefreshToken, SignIn, Store, StoreError,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -93,6 +93,9 @@ measured! {
     is_provisioned() -> bool;
     register_client(registration: ClientRegistration) -> RegisterClient;
     complete_client(uid: &ResourceUid, done: Digest) -> ();
+    rotate_client_secret(uid: &ResourceUid, rotation: SecretRotation) -> RotateClientSecret;
+    retire_client_secrets(uid: &ResourceUid, current: &str, retires_at: Timestamp) -> Option<ClientRecord>;
+    forget_retired_client_secrets(uid: &ResourceUid) -> Option<ClientRecord>;
     client(client_id: &ClientId) -> Option<ClientRecord>;
     client_by_uid(uid: &ResourceUid) -> Option<ClientRecord>;
     clients() -> Vec<ClientRecord>;

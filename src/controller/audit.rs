@@ -10,6 +10,12 @@ pub(super) fn client(event: &'static str, client_id: &ClientId, uid: &ResourceUi
     tracing::info!(target: TARGET, event, %client_id, resource_uid = uid.as_str());
 }
 
+/// A client's secret was replaced by a new version.
+pub(super) fn rotation(client_id: &ClientId, uid: &ResourceUid, version: &str, cause: &str) {
+    let event = "client_secret_rotated";
+    tracing::info!(target: TARGET, event, %client_id, resource_uid = uid.as_str(), version, cause);
+}
+
 /// A user was registered or changed.
 pub(super) fn user(event: &'static str, subject: &Subject, uid: &ResourceUid) {
     tracing::info!(target: TARGET, event, %subject, resource_uid = uid.as_str());

@@ -13,9 +13,22 @@ const RENDERER: u32 = 1;
 /// The digest of `decisive`; `None` when it cannot be written as JSON, which then counts as never done.
 pub(super) fn of(decisive: &impl Serialize) -> Option<Digest> {
     let text = serde_json::to_vec(&(RENDERER, decisive)).ok()?;
-    let mut digest = String::with_capacity(64);
-    for byte in TokenHash::of(&text).as_bytes() {
-        write!(digest, "{byte:02x}").ok()?;
-    }
-    Some(Digest(digest))
+    Some(Digest(hex(&text)))
+}
+
+/// What is noted when something that was done no longer holds: equal to no digest.
+pub(super) const fn undone() -> Digest {
+    Digest(String::new())
+}
+
+/// SHA-256 in hexadecimal.
+pub(super) fn hex(text: &[u8]) -> String {
+    TokenHash::of(text)
+        .as_bytes()
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a string does not fail.
+            let _written = write!(hex, "{byte:02x}");
+            hex
+        })
 }

@@ -6,8 +6,17 @@
 pub(super) enum FailPoint {
     BeforeRegister,
     AfterRegister,
+    /// Versions of a client secret whose time is over are gone from the store.
+    AfterForget,
+    BeforeRotate,
+    /// A new version of a client secret is in the store.
+    AfterRotate,
     AfterSecret,
     AfterStatus,
+    /// The store knows when the older versions of a client secret end.
+    AfterRetire,
+    /// What is done is noted.
+    AfterComplete,
 }
 
 /// Ends the process here if this point is named.
@@ -16,8 +25,13 @@ pub(super) fn reach(point: FailPoint) {
     let name = match point {
         FailPoint::BeforeRegister => "before-register",
         FailPoint::AfterRegister => "after-register",
+        FailPoint::AfterForget => "after-forget",
+        FailPoint::BeforeRotate => "before-rotate",
+        FailPoint::AfterRotate => "after-rotate",
         FailPoint::AfterSecret => "after-secret",
         FailPoint::AfterStatus => "after-status",
+        FailPoint::AfterRetire => "after-retire",
+        FailPoint::AfterComplete => "after-complete",
     };
     if std::env::var("CLAVIGER_FAIL_POINT").is_ok_and(|named| named == name) {
         // No destructor and no flush runs, as after kill -9.

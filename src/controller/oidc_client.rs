@@ -4,6 +4,8 @@ mod apply;
 mod build;
 mod dereference;
 mod register;
+mod rotate;
+mod rotation;
 mod status;
 mod validate;
 
@@ -16,16 +18,19 @@ use thiserror::Error;
 
 use super::ControllerContext;
 use super::audit;
+use super::digest;
 use super::fail_point::{FailPoint, reach};
 use super::kube_error::describe;
-use super::reconciler::{COLLECTION_ATTEMPTS, Next, Outcome, REFUSED_PAUSE, Reconciler};
+use super::pace::Pace;
+use super::reconciler::{COLLECTION_ATTEMPTS, Look, Next, Outcome, REFUSED_PAUSE, Reconciler};
 use crate::clock::{Timestamp, later};
-use crate::crd::v1alpha1::OidcClient;
+use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
 use crate::oidc::identifier::ResourceUid;
 use crate::store::StoreError;
-use crate::store::records::ClientRecord;
+use crate::store::records::{ClientRecord, Digest};
 use apply::Applied;
 use register::Registered;
+use rotate::{Pending, Rotated};
 use status::Verdicts;
 use validate::ValidClient;
 
@@ -39,6 +44,10 @@ enum ReconcileError {
     Dereference(StoreError),
     #[error("failed to register the client in the store: {0}")]
     Register(StoreError),
+    #[error("failed to rotate the client's secret in the store: {0}")]
+    Rotate(StoreError),
+    #[error("the versions of the client's secret were changed by somebody else meanwhile")]
+    Overtaken,
     #[error("failed to write the Secret: {0}")]
     Apply(String),
     #[error(
@@ -56,6 +65,41 @@ pub(super) struct OidcClients {
     context: ControllerContext,
     /// Namespaces that are being deleted, and until when they are left alone.
     terminating: Mutex<HashMap<String, Timestamp>>,
+    /// When whose secret may be replaced, where nobody waits for it.
+    rotations: Pace,
+}
+
+/// A client that is registered, with what is still to come.
+struct Due<'a> {
+    resource: &'a OidcClient,
+    valid: ValidClient,
+    record: Box<ClientRecord>,
+    pending: Option<Pending>,
+}
+
+impl Due<'_> {
+    fn postponed(&self) -> Option<Timestamp> {
+        match self.pending {
+            Some(Pending::Postponed(until)) => Some(until),
+            Some(Pending::Unfinished | Pending::Turn(_)) | None => None,
+        }
+    }
+
+    fn digest(&self, context: &ControllerContext) -> Option<Digest> {
+        build::digest(&self.valid, &self.record, self.postponed(), &context.settings)
+    }
+
+    /// When it is looked at again if all goes well.
+    fn next(&self, now: Timestamp) -> Next {
+        match self.pending {
+            Some(Pending::Unfinished) => Next::Again(Duration::ZERO),
+            Some(Pending::Turn(wait)) => Next::Again(wait),
+            // The oldest version's end is what is waited for.
+            Some(Pending::Postponed(_)) | None => {
+                rotation::next_look(&self.valid.rotation, &self.record, self.pending.is_none(), now)
+            }
+        }
+    }
 }
 
 impl OidcClients {
@@ -63,27 +107,24 @@ impl OidcClients {
         Self {
             context,
             terminating: Mutex::default(),
+            rotations: Pace::new(rotate::ROTATION_GAP),
         }
     }
 
-    async fn steps(
-        &self,
-        resource: &OidcClient,
-        attempt: u32,
-    ) -> Result<Outcome<OidcClient>, ReconcileError> {
+    async fn steps(&self, resource: &OidcClient, look: Look) -> Result<Outcome<OidcClient>, ReconcileError> {
         let context = &self.context;
         let known = dereference::record(context, resource)
             .await
             .map_err(ReconcileError::Dereference)?;
-        let known = register::suspend_at_once(context, resource, known)
+        let known = register::restrict_at_once(context, resource, known)
             .await
             .map_err(ReconcileError::Register)?;
-        let valid = match validate::validate(resource, &context.settings) {
+        let valid = match validate::validate(resource, &context.settings, known.as_ref()) {
             Ok(valid) => valid,
             Err(verdict) => {
                 let verdicts = Verdicts::not_accepted(verdict);
                 return self
-                    .write_status(resource, known.as_ref(), &verdicts, Next::Change)
+                    .refused(resource, known.as_ref(), &verdicts, Next::Change)
                     .await;
             }
         };
@@ -94,65 +135,132 @@ impl OidcClients {
             Registered::Record(record) => record,
             Registered::Refused(verdict, next) => {
                 let verdicts = Verdicts::not_accepted(verdict);
-                return self.write_status(resource, known.as_ref(), &verdicts, next).await;
+                return self.refused(resource, known.as_ref(), &verdicts, next).await;
             }
         };
-        let done = build::digest(&valid, &record, &context.settings);
-        if done.is_some() && record.done == done {
-            return Ok(Outcome::next(Next::Change));
+        let rotated = rotate::rotate(context, &self.rotations, &valid, record)
+            .await
+            .map_err(ReconcileError::Rotate)?;
+        let Rotated::Record(record, pending) = rotated else {
+            return Err(ReconcileError::Overtaken);
+        };
+        let due = Due {
+            resource,
+            valid,
+            record,
+            pending,
+        };
+        let done = due.digest(context);
+        let was_done = done.is_some() && due.record.done == done;
+        if was_done && !look.heals {
+            return Ok(Outcome::next(due.next(context.clock.now())));
         }
         reach(FailPoint::AfterRegister);
-        self.finish(resource, &valid, &record, attempt).await
+        self.finish(due, was_done, look.attempt).await
     }
 
     /// Everything that the API server sees of it.
     async fn finish(
         &self,
-        resource: &OidcClient,
-        valid: &ValidClient,
-        record: &ClientRecord,
+        mut due: Due<'_>,
+        was_done: bool,
         attempt: u32,
     ) -> Result<Outcome<OidcClient>, ReconcileError> {
         let context = &self.context;
-        if self.is_terminating(&valid.resource.namespace) {
+        if self.is_terminating(&due.valid.resource.namespace) {
             return Ok(Outcome::next(Next::Again(TERMINATING_PAUSE)));
         }
-        let applied = apply::apply(context, valid, record)
+        let applied = apply::apply(context, &due.valid, &due.record)
             .await
             .map_err(|error| ReconcileError::Apply(describe(&error)))?;
         reach(FailPoint::AfterSecret);
-        let next = match &applied {
-            Applied::Secret { .. } => Next::Change,
-            Applied::Foreign(_) if attempt < COLLECTION_ATTEMPTS => return Err(ReconcileError::Foreign),
-            Applied::Foreign(_) | Applied::Refused(_) => Next::Later(REFUSED_PAUSE),
-            Applied::NamespaceTerminating => {
-                self.note_terminating(&valid.resource.namespace);
-                return Ok(Outcome::next(Next::Again(TERMINATING_PAUSE)));
+        match &applied {
+            Applied::Secret { .. } => self.succeed(&mut due, applied, was_done).await,
+            Applied::Foreign(_) if attempt < COLLECTION_ATTEMPTS => Err(ReconcileError::Foreign),
+            Applied::Foreign(_) | Applied::Refused(_) => {
+                if was_done {
+                    // What was done no longer holds; the next look must not take it for done.
+                    self.complete(&due, digest::undone()).await?;
+                }
+                let verdicts = Verdicts::applied(&due.valid, applied);
+                self.write_status(&due, &verdicts, Next::Later(REFUSED_PAUSE))
+                    .await
             }
-        };
-        let complete = matches!(applied, Applied::Secret { .. });
-        let verdicts = Verdicts::applied(valid, applied);
-        let outcome = self.write_status(resource, Some(record), &verdicts, next).await?;
+            Applied::NamespaceTerminating => {
+                self.note_terminating(&due.valid.resource.namespace);
+                Ok(Outcome::next(Next::Again(TERMINATING_PAUSE)))
+            }
+        }
+    }
+
+    /// The Secret holds the newest version: says so, and when the older ones end.
+    async fn succeed(
+        &self,
+        due: &mut Due<'_>,
+        applied: Applied,
+        was_done: bool,
+    ) -> Result<Outcome<OidcClient>, ReconcileError> {
+        let context = &self.context;
+        let end = rotation::end_of_older(&due.valid.rotation, &due.record, context.clock.now());
+        if let Some(end) = end {
+            *due.record = rotation::with_end(&due.record, end);
+        }
+        let verdicts = Verdicts::applied(&due.valid, applied).with_postponed(due.postponed());
+        let next = due.next(context.clock.now());
+        let outcome = self.write_status(due, &verdicts, next).await?;
         reach(FailPoint::AfterStatus);
-        if complete && let Some(done) = build::digest(valid, record, &context.settings) {
-            context
-                .store
-                .complete_client(&valid.client.uid, done)
-                .await
-                .map_err(ReconcileError::Complete)?;
+        if let (Some(end), Some(newest)) = (end, due.record.secret_versions.last()) {
+            let uid = &due.valid.client.uid;
+            let retired = context.store.retire_client_secrets(uid, &newest.id, end).await;
+            if retired.map_err(ReconcileError::Rotate)?.is_none() {
+                return Err(ReconcileError::Overtaken);
+            }
+            reach(FailPoint::AfterRetire);
+        }
+        if !was_done && let Some(done) = due.digest(context) {
+            self.complete(due, done).await?;
+            reach(FailPoint::AfterComplete);
         }
         Ok(outcome)
     }
 
-    async fn write_status(
+    async fn complete(&self, due: &Due<'_>, done: Digest) -> Result<(), ReconcileError> {
+        let store = &self.context.store;
+        let completed = store.complete_client(&due.valid.client.uid, done).await;
+        completed.map_err(ReconcileError::Complete)
+    }
+
+    /// The status of a client whose spec is not accepted; what was registered before stays.
+    async fn refused(
         &self,
         resource: &OidcClient,
-        record: Option<&ClientRecord>,
+        known: Option<&ClientRecord>,
         verdicts: &Verdicts,
         next: Next,
     ) -> Result<Outcome<OidcClient>, ReconcileError> {
-        let status = status::build(resource, record, verdicts, self.context.clock.now());
-        let written = status::write(&self.context.client, resource, &status)
+        let status = status::build(resource, known, verdicts, None, self.context.clock.now());
+        self.put_status(resource, &status, next).await
+    }
+
+    async fn write_status(
+        &self,
+        due: &Due<'_>,
+        verdicts: &Verdicts,
+        next: Next,
+    ) -> Result<Outcome<OidcClient>, ReconcileError> {
+        let next_rotation = rotation::next_rotation(&due.valid.rotation, &due.record);
+        let now = self.context.clock.now();
+        let status = status::build(due.resource, Some(&due.record), verdicts, next_rotation, now);
+        self.put_status(due.resource, &status, next).await
+    }
+
+    async fn put_status(
+        &self,
+        resource: &OidcClient,
+        status: &OidcClientStatus,
+        next: Next,
+    ) -> Result<Outcome<OidcClient>, ReconcileError> {
+        let written = status::write(&self.context.client, resource, status)
             .await
             .map_err(|error| ReconcileError::Status(describe(&error)))?;
         if written.is_some() {
@@ -185,7 +293,7 @@ impl Reconciler for OidcClients {
     const KIND: &'static str = "OidcClient";
 
     fn claims(&self, resource: &OidcClient) -> Vec<String> {
-        validate::validate(resource, &self.context.settings)
+        validate::validate(resource, &self.context.settings, None)
             .map(|valid| {
                 vec![
                     format!("client id {}", valid.client.client_id),
@@ -197,16 +305,22 @@ impl Reconciler for OidcClients {
 
     async fn register(&self, resource: &OidcClient) -> Result<(), StoreError> {
         let known = dereference::record(&self.context, resource).await?;
-        let known = register::suspend_at_once(&self.context, resource, known).await?;
-        let Ok(valid) = validate::validate(resource, &self.context.settings) else {
+        let known = register::restrict_at_once(&self.context, resource, known).await?;
+        let Ok(valid) = validate::validate(resource, &self.context.settings, known.as_ref()) else {
             return Ok(());
         };
-        register::register(&self.context, resource, &valid, known).await?;
-        Ok(())
+        match register::register(&self.context, resource, &valid, known).await? {
+            Registered::Record(record) => rotate::end_leaked(&self.context, &valid, &record).await,
+            Registered::Refused(..) => Ok(()),
+        }
     }
 
-    async fn reconcile(&self, resource: Arc<OidcClient>, attempt: u32) -> Outcome<OidcClient> {
-        self.steps(&resource, attempt)
+    fn owns_secret(&self, _: &OidcClient) -> bool {
+        true
+    }
+
+    async fn reconcile(&self, resource: Arc<OidcClient>, look: Look) -> Outcome<OidcClient> {
+        self.steps(&resource, look)
             .await
             .unwrap_or_else(|error| Outcome::next(Next::Failed(error.to_string())))
     }

@@ -17,9 +17,11 @@ use thiserror::Error;
 
 use super::ControllerContext;
 use super::audit;
+use super::digest;
 use super::fail_point::{FailPoint, reach};
 use super::kube_error::describe;
-use super::reconciler::{COLLECTION_ATTEMPTS, Next, Outcome, REFUSED_PAUSE, Reconciler};
+use super::reconciler::{COLLECTION_ATTEMPTS, Look, Next, Outcome, REFUSED_PAUSE, Reconciler};
+use super::secret::Expected;
 use crate::crd::v1alpha1::OidcUser;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::password::HasherError;
@@ -126,7 +128,7 @@ impl OidcUsers {
         })
     }
 
-    async fn steps(&self, resource: &OidcUser, attempt: u32) -> Result<Outcome<OidcUser>, ReconcileError> {
+    async fn steps(&self, resource: &OidcUser, look: Look) -> Result<Outcome<OidcUser>, ReconcileError> {
         let context = &self.context;
         let (valid, record, password) = match self.registered(resource).await? {
             Step::Registered {
@@ -151,34 +153,48 @@ impl OidcUsers {
             Next::Change
         };
         let done = build::digest(&valid, &record, &password);
-        if done.is_some() && record.done == done {
+        let was_done = done.is_some() && record.done == done;
+        if was_done && !look.heals {
             return Ok(Outcome::next(next));
         }
         reach(FailPoint::AfterRegister);
-        let applied = apply::apply(context, &valid, &password)
+        let expected = match record.done {
+            Some(_) => Expected::Present,
+            None => Expected::Absent,
+        };
+        let applied = apply::apply(context, &valid, &password, expected)
             .await
             .map_err(|error| ReconcileError::Apply(describe(&error)))?;
         reach(FailPoint::AfterSecret);
         let mut complete = true;
         match &applied {
             Applied::Nothing | Applied::Secret(_) => {}
-            Applied::Foreign(_) if attempt < COLLECTION_ATTEMPTS => return Err(ReconcileError::Foreign),
+            Applied::Foreign(_) if look.attempt < COLLECTION_ATTEMPTS => return Err(ReconcileError::Foreign),
             Applied::Foreign(_) | Applied::Refused(_) => {
                 complete = false;
                 next = Next::Later(REFUSED_PAUSE);
             }
+        }
+        if was_done && !complete {
+            // What was done no longer holds; the next look must not take it for done.
+            let undone = context.store.complete_user(&valid.user.uid, digest::undone());
+            undone.await.map_err(ReconcileError::Complete)?;
         }
         let verdicts = Verdicts::applied(&valid, &password, applied);
         let outcome = self
             .write_status(resource, Some(&record), &verdicts, next)
             .await?;
         reach(FailPoint::AfterStatus);
-        if complete && let Some(done) = done {
+        if complete
+            && !was_done
+            && let Some(done) = done
+        {
             context
                 .store
                 .complete_user(&valid.user.uid, done)
                 .await
                 .map_err(ReconcileError::Complete)?;
+            reach(FailPoint::AfterComplete);
         }
         Ok(outcome)
     }
@@ -231,8 +247,16 @@ impl Reconciler for OidcUsers {
         }
     }
 
-    async fn reconcile(&self, resource: Arc<OidcUser>, attempt: u32) -> Outcome<OidcUser> {
-        self.steps(&resource, attempt)
+    fn owns_secret(&self, resource: &OidcUser) -> bool {
+        resource
+            .spec
+            .password
+            .as_ref()
+            .is_some_and(|password| password.generate == Some(true))
+    }
+
+    async fn reconcile(&self, resource: Arc<OidcUser>, look: Look) -> Outcome<OidcUser> {
+        self.steps(&resource, look)
             .await
             .unwrap_or_else(|error| Outcome::next(Next::Failed(error.to_string())))
     }

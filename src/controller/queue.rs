@@ -10,7 +10,8 @@ use std::time::Duration;
 use kube::Resource;
 use tokio::time::Instant;
 
-use super::reconciler::Next;
+use super::reconciler::{Look, Next};
+use crate::crd::v1alpha1::{HEAL, ROTATE, ROTATE_NOW};
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::ResourceRef;
 
@@ -27,8 +28,8 @@ pub(super) struct Job<K> {
     pub(super) removed: Vec<ResourceUid>,
     /// Then: this is how the resource looks now.
     pub(super) resource: Option<Arc<K>>,
-    /// Failures since the resource last changed.
-    pub(super) attempt: u32,
+    /// How it is looked at.
+    pub(super) look: Look,
 }
 
 /// The work on all resources of a kind.
@@ -43,6 +44,8 @@ struct Slot<K> {
     removed: Vec<ResourceUid>,
     state: State,
     attempt: u32,
+    /// The next look heals; kept until one did not fail.
+    heals: bool,
     due: Option<Instant>,
     waiting: bool,
 }
@@ -118,6 +121,22 @@ impl<K: Resource<DynamicType = ()>> Queue<K> {
         }
     }
 
+    /// Looks at the resource again and writes its Secret even if everything is done.
+    pub(super) fn push_heal(&mut self, key: ResourceRef) {
+        if let Some(slot) = self.slots.get_mut(&key) {
+            slot.heals = true;
+            self.push(key);
+        }
+    }
+
+    /// Looks at all resources again.
+    pub(super) fn push_all(&mut self) {
+        let keys: Vec<ResourceRef> = self.slots.keys().cloned().collect();
+        for key in keys {
+            self.push(key);
+        }
+    }
+
     /// The next piece of work.
     pub(super) fn next(&mut self) -> Option<Job<K>> {
         let key = self.ready.pop_front()?;
@@ -126,9 +145,19 @@ impl<K: Resource<DynamicType = ()>> Queue<K> {
         Some(Job {
             removed: std::mem::take(&mut slot.removed),
             resource: slot.resource.clone(),
-            attempt: slot.attempt,
+            look: Look {
+                attempt: slot.attempt,
+                heals: std::mem::take(&mut slot.heals),
+            },
             key,
         })
+    }
+
+    /// A look that healed failed: the next one heals.
+    pub(super) fn heal_again(&mut self, key: &ResourceRef) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.heals = true;
+        }
     }
 
     /// A piece of work ended at `now`; `unremoved` are those that could not be removed.
@@ -238,6 +267,7 @@ impl<K> Slot<K> {
             removed: Vec::new(),
             state: State::Idle,
             attempt: 0,
+            heals: false,
             due: None,
             waiting: false,
         }
@@ -256,9 +286,12 @@ pub(super) fn uid_of(resource: &impl Resource) -> Option<ResourceUid> {
     resource.meta().uid.clone().map(ResourceUid::new)
 }
 
-/// The generation changes with the spec and with nothing else.
-fn decisive(resource: &impl Resource) -> (&Option<String>, Option<i64>) {
-    (&resource.meta().uid, resource.meta().generation)
+/// The generation changes with the spec and with nothing else; some annotations ask for something.
+fn decisive(resource: &impl Resource) -> (&Option<String>, Option<i64>, [Option<&String>; 3]) {
+    let meta = resource.meta();
+    let annotations = meta.annotations.as_ref();
+    let asked = [ROTATE, ROTATE_NOW, HEAL].map(|key| annotations.and_then(|all| all.get(key)));
+    (&meta.uid, meta.generation, asked)
 }
 
 fn backoff(attempt: u32) -> Duration {

@@ -43,8 +43,11 @@ pub(super) trait Reconciler: Send + Sync + 'static {
     /// [`Reconciler::reconcile`], which says so.
     async fn register(&self, resource: &Self::Resource) -> Result<(), StoreError>;
 
-    /// Does whatever the resource asks for; `attempt` counts the failures since it last changed.
-    async fn reconcile(&self, resource: Arc<Self::Resource>, attempt: u32) -> Outcome<Self::Resource>;
+    /// Whether there is a Secret of its own that the sweep writes again.
+    fn owns_secret(&self, resource: &Self::Resource) -> bool;
+
+    /// Does whatever the resource asks for.
+    async fn reconcile(&self, resource: Arc<Self::Resource>, look: Look) -> Outcome<Self::Resource>;
 
     /// Removes what the store holds of a deleted resource.
     async fn remove(&self, uid: &ResourceUid) -> Result<(), StoreError>;
@@ -54,6 +57,15 @@ pub(super) trait Reconciler: Send + Sync + 'static {
 
     /// Notes that these are gone from a complete list.
     async fn mark_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError>;
+}
+
+/// How a resource is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Failures since it last changed.
+    pub(super) attempt: u32,
+    /// Its Secret is written again even if everything is done: somebody may have changed it.
+    pub(super) heals: bool,
 }
 
 /// What a reconcile came to.

@@ -1,5 +1,5 @@
 //! What is common to all Secrets that claviger writes, and how one is written without ever reading one: `POST`, and on 409
-//! `PUT`.
+//! `PUT`; the other way round where it was written before.
 //!
 //! Whether a Secret that exists is ours is decided by the admission policy, which sees the old object; claviger sees
 //! nothing of it.
@@ -47,6 +47,15 @@ pub(super) enum SecretWrite {
     Refused(String),
 }
 
+/// Which of the two calls is tried first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// There is no such Secret.
+    Absent,
+    /// It was written before: an identical `PUT` changes nothing.
+    Present,
+}
+
 /// The labels that every Secret of claviger's has.
 pub(super) fn labels() -> BTreeMap<String, String> {
     BTreeMap::from([(MANAGED_BY.to_owned(), MANAGER.to_owned())])
@@ -76,7 +85,11 @@ pub(super) fn owned_by<K: Resource<DynamicType = ()>>(
 }
 
 /// Writes `secret`, which carries name, namespace and type.
-pub(super) async fn write(client: &Client, secret: &Secret) -> Result<SecretWrite, kube::Error> {
+pub(super) async fn write(
+    client: &Client,
+    secret: &Secret,
+    expected: Expected,
+) -> Result<SecretWrite, kube::Error> {
     let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
     let name = secret.metadata.name.as_deref().unwrap_or_default();
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
@@ -84,14 +97,18 @@ pub(super) async fn write(client: &Client, secret: &Secret) -> Result<SecretWrit
         field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
     };
+    let mut creates = expected == Expected::Absent;
     let mut round = 1;
     loop {
-        match api.create(&params, secret).await {
-            Ok(created) => return Ok(written(created)),
-            Err(kube::Error::Api(status)) if status.is_already_exists() => {}
-            Err(kube::Error::Api(status)) if is_answer(&status) => return Ok(refused_create(&status)),
-            Err(error) => return Err(error),
+        if creates {
+            match api.create(&params, secret).await {
+                Ok(created) => return Ok(written(created)),
+                Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+                Err(kube::Error::Api(status)) if is_answer(&status) => return Ok(refused_create(&status)),
+                Err(error) => return Err(error),
+            }
         }
+        creates = true;
         match api.replace(name, &params, secret).await {
             Ok(replaced) => return Ok(written(replaced)),
             // It went between the two calls, or was made again.

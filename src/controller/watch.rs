@@ -19,6 +19,7 @@ use kube::runtime::watcher::{self, Event};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::heal::{HealBudget, HealSweep};
 use super::provisioning::Provisioning;
 use super::reconciler::Reconciler;
 use super::{ControllerContext, ControllerSettings};
@@ -72,7 +73,7 @@ pub(super) async fn run<R: Reconciler>(
     reconciler: Arc<R>,
     scopes: Vec<Scope>,
     context: &ControllerContext,
-    provisioning: Arc<Provisioning>,
+    (provisioning, budget): (Arc<Provisioning>, HealBudget),
     shutdown: CancellationToken,
 ) {
     let apis: Vec<Api<Guarded<R>>> = scopes
@@ -88,14 +89,10 @@ pub(super) async fn run<R: Reconciler>(
             .map(move |event| (index, event))
             .boxed()
     }));
-    let mut driver = Driver::new(
-        reconciler,
-        scopes,
-        apis,
-        context.health.clone(),
-        Arc::clone(&context.observer),
-        provisioning,
-    );
+    let sweep = HealSweep::new(context.settings.heal_interval, budget);
+    let mut driver = Driver::new(reconciler, scopes, apis, context, provisioning, sweep);
+    let mut keyrings = context.keyring.subscribe();
+    let mut master_key_id = context.keyring.current().current_master_key_id().to_owned();
     loop {
         driver.start_jobs();
         driver.tell();
@@ -110,6 +107,14 @@ pub(super) async fn run<R: Reconciler>(
             }
             Some(finished) = driver.join_next() => driver.finished(finished),
             () = sleep_until(due) => driver.take_due(),
+            // The context keeps the other end, so that this does not fail.
+            Ok(()) = keyrings.changed() => {
+                let keyring = keyrings.borrow_and_update().clone();
+                if keyring.current_master_key_id() != master_key_id {
+                    keyring.current_master_key_id().clone_into(&mut master_key_id);
+                    driver.look_at_all();
+                }
+            }
         }
     }
     // A reconcile may be cut off at any await; whoever starts next goes on.

@@ -11,9 +11,16 @@ mod schema;
 pub use duration::DurationText;
 pub use oidc_client::{
     Access, Binding, Consent, EffectiveRedirectUri, GrantType, OidcClient, OidcClientSpec, OidcClientStatus,
-    Scope, SecretReference, SecretSettings, SecretVersionStatus, TokenEndpointAuthMethod, Tokens,
+    Rotation, Scope, SecretReference, SecretSettings, SecretVersionStatus, TokenEndpointAuthMethod, Tokens,
 };
 pub use oidc_user::{OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, SecretKeySelector};
+
+/// The annotation that asks for a new client secret, by any new value; the old versions stay valid for the overlap.
+pub const ROTATE: &str = "claviger.dev/rotate";
+/// The annotation that asks for a new client secret, by any new value, and ends the old versions at once.
+pub const ROTATE_NOW: &str = "claviger.dev/rotate-now";
+/// The annotation that asks to write the Secret again, by any new value.
+pub const HEAL: &str = "claviger.dev/heal";
 
 /// The longest `metadata.name` of either kind: it becomes the value of a label.
 pub const MAX_NAME_LENGTH: usize = 63;

@@ -92,6 +92,8 @@ pub enum ConsentPolicy {
     Remember,
     /// At every authorization.
     Always,
+    /// Never, unless the request asks for it: whoever runs claviger vouches for the client.
+    Skip,
 }
 
 /// How long what a client is given lives.

@@ -9,7 +9,7 @@ use crate::oidc::client_credentials::{ClientCredentials, CredentialsError};
 use crate::oidc::error::ErrorCode;
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::parameters::Parameters;
-use crate::store::records::{ClientRecord, SecretVersion};
+use crate::store::records::{ClientRecord, MAX_SECRET_VERSIONS, SecretVersion};
 
 use super::Provider;
 use super::answer::{Failure, refused, refused_because};
@@ -18,7 +18,7 @@ use super::fault::Fault;
 
 /// How many comparisons every check of a secret costs: as many versions as can be live at once. A client with fewer, and
 /// one that does not exist, cost the same.
-const COMPARISONS: usize = 4;
+const COMPARISONS: usize = MAX_SECRET_VERSIONS;
 
 impl Provider {
     /// The client behind a request.

@@ -12,6 +12,7 @@ pub(super) mod expiry;
 pub(super) mod grants;
 pub(super) mod interactions;
 pub(super) mod refresh_tokens;
+pub(super) mod secret_versions;
 pub(super) mod sessions;
 pub(super) mod throttle;
 pub(super) mod token_lifetimes;
@@ -23,13 +24,13 @@ use async_trait::async_trait;
 use super::key_value::Engine;
 use super::records::{
     AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SessionRecord,
-    UserRecord, UserRegistration,
+    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SecretRotation,
+    SessionRecord, UserRecord, UserRegistration,
 };
 use super::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use super::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateRefreshToken, SignIn, Store, StoreError,
+    RotateClientSecret, RotateRefreshToken, SignIn, Store, StoreError,
 };
 use crate::clock::Timestamp;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
@@ -80,6 +81,36 @@ impl<E: Engine> Store for E {
     async fn complete_client(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError> {
         let uid = uid.clone();
         self.write(move |transaction, _| clients::complete(transaction, &uid, done))
+            .await
+    }
+
+    async fn rotate_client_secret(
+        &self,
+        uid: &ResourceUid,
+        rotation: SecretRotation,
+    ) -> Result<RotateClientSecret, StoreError> {
+        let uid = uid.clone();
+        self.write(move |transaction, now| secret_versions::rotate(transaction, now, &uid, rotation))
+            .await
+    }
+
+    async fn retire_client_secrets(
+        &self,
+        uid: &ResourceUid,
+        current: &str,
+        retires_at: Timestamp,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        let (uid, current) = (uid.clone(), current.to_owned());
+        self.write(move |transaction, _| secret_versions::retire(transaction, &uid, &current, retires_at))
+            .await
+    }
+
+    async fn forget_retired_client_secrets(
+        &self,
+        uid: &ResourceUid,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        let uid = uid.clone();
+        self.write(move |transaction, now| secret_versions::forget_retired(transaction, now, &uid))
             .await
     }
 

@@ -57,6 +57,9 @@ pub struct ClientRecord {
     pub absent_since: Option<Timestamp>,
     /// What is done, see [`super::Store::complete_client`].
     pub done: Option<Digest>,
+    /// Which requests to rotate the secret were carried out.
+    #[serde(default)]
+    pub observed_rotation: ObservedRotation,
 }
 
 impl ClientRecord {
@@ -64,6 +67,36 @@ impl ClientRecord {
     pub fn is_live(&self) -> bool {
         !self.client.suspended && self.absent_since.is_none()
     }
+}
+
+/// How many versions of a client secret are valid at once at most: every check of a secret costs this many comparisons,
+/// however many there are.
+pub const MAX_SECRET_VERSIONS: usize = 4;
+
+/// Which requests to rotate a client secret were carried out: the values of the annotations that asked for it. A value
+/// that was carried out does nothing when it is seen again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ObservedRotation {
+    /// `claviger.dev/rotate`: the old versions stay valid for the overlap.
+    #[serde(default)]
+    pub rotate: Option<String>,
+    /// `claviger.dev/rotate-now`: the old versions ended at once.
+    #[serde(default)]
+    pub rotate_now: Option<String>,
+}
+
+/// A rotation of a client secret.
+#[derive(Debug, Clone)]
+pub struct SecretRotation {
+    /// The newest version as the caller knows it; another one means that somebody was quicker.
+    pub current: String,
+    /// The version that becomes the newest.
+    pub next: SecretVersion,
+    /// Which requests this carries out.
+    pub observed: ObservedRotation,
+    /// Ends all older versions with this operation. Otherwise they stay valid until [`super::Store::retire_client_secrets`]
+    /// says when they end.
+    pub ends_others: bool,
 }
 
 /// One version of a client secret. The secret itself is derived from the keyring; only its hash is kept.
@@ -92,6 +125,8 @@ pub struct ClientRegistration {
     pub secret_name: String,
     /// The versions to begin with, for a client that the store does not know (or knows without any).
     pub initial_secret_versions: Vec<SecretVersion>,
+    /// The requests to rotate that need not be carried out any more, for a client that the store does not know.
+    pub initial_rotation: ObservedRotation,
 }
 
 /// A user as registered.

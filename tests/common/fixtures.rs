@@ -17,7 +17,8 @@ use claviger::oidc::password::PasswordHash;
 use claviger::oidc::scope::{self, ScopeSet};
 use claviger::store::records::{
     AuthorizationCodeRecord, ClientRegistration, CodeBinding, GrantRecord, InteractionRecord,
-    NewRefreshToken, PasswordRecord, ResourceRef, SecretVersion, SessionRecord, UserRegistration,
+    NewRefreshToken, ObservedRotation, PasswordRecord, ResourceRef, SecretVersion, SessionRecord,
+    UserRegistration,
 };
 
 /// The redirect URI of [`client`].
@@ -69,6 +70,7 @@ pub(crate) fn client_registration(name: &str, now: Timestamp) -> ClientRegistrat
             retires_at: None,
             hash: hash(&format!("secret of {name}")),
         }],
+        initial_rotation: ObservedRotation::default(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the API server refuses by our schema, before claviger sees it: one bad value of each kind for each field, and the
 //! URIs of rules 2 to 4.
 
+use claviger::crd::v1alpha1::OidcClient;
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
-use crate::harness::{HOME, World};
+use crate::harness::{HOME, SHOP, World, client, create};
 
 /// Asks the API server, as a dry run; the refusal in its words.
 async fn ask(world: &World, kind: &str, name: &str, spec: &Value) -> Result<Value, String> {
@@ -79,6 +80,9 @@ async fn no_text_field_takes_another_type_nothing_too_much_or_control_characters
         ("OidcClient", "tokens.refreshTokenIdleLifetime", 7),
         ("OidcClient", "tokens.refreshTokenLifetime", 7),
         ("OidcClient", "secret.name", 253),
+        ("OidcClient", "clientId", 128),
+        ("OidcClient", "rotation.interval", 7),
+        ("OidcClient", "rotation.overlap", 7),
         ("OidcUser", "username", 128),
         ("OidcUser", "subject", 255),
         ("OidcUser", "email", 254),
@@ -324,4 +328,63 @@ async fn a_subject_is_immutable() {
     api.delete(name, &kube::api::DeleteParams::default())
         .await
         .unwrap();
+}
+
+/// A schedule that nobody can keep up with, or in which the old secret outlives the new one, is refused at once.
+#[tokio::test]
+async fn a_rotation_has_sensible_times() {
+    let world = World::shared();
+    for (rotation, field) in [
+        (json!({"interval": "59m", "overlap": "1m"}), "rotation.interval"),
+        (json!({"interval": "24h"}), "rotation.interval"),
+        (
+            json!({"interval": "1d", "overlap": "86400s"}),
+            "rotation.interval",
+        ),
+        (json!({"interval": "60d", "overlap": "31d"}), "rotation.overlap"),
+        (json!({"overlap": "721h"}), "rotation.overlap"),
+        (json!({"interval": "monthly"}), "rotation.interval"),
+    ] {
+        refused(world, "OidcClient", field, &with("rotation", &rotation)).await;
+    }
+    for rotation in [
+        json!({}),
+        json!({"interval": "1h", "overlap": "59m"}),
+        json!({"interval": "25h"}),
+        json!({"interval": "90d", "overlap": "0s"}),
+        json!({"overlap": "30d"}),
+    ] {
+        let accepted = ask(world, "OidcClient", "x", &with("rotation", &rotation))
+            .await
+            .unwrap();
+        assert!(accepted["spec"]["rotation"]["overlap"].is_string(), "{accepted}");
+    }
+}
+
+/// Apps, tokens and consents hang on the client id.
+#[tokio::test]
+async fn a_client_id_cannot_be_changed() {
+    let world = World::shared();
+    let namespace = world.namespace("id").await;
+    let named = format!("clientId: mine\n{SHOP}");
+    create(world, &client(&namespace, "named", &named)).await;
+    create(world, &client(&namespace, "default", SHOP)).await;
+    let api: Api<OidcClient> = Api::namespaced(world.admin(), &namespace);
+    for (name, client_id) in [
+        ("named", json!("other")),
+        ("named", json!(null)),
+        ("default", json!("mine")),
+    ] {
+        let patch = Patch::Merge(json!({"spec": {"clientId": client_id}}));
+        let refused = api
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap_err();
+        assert!(
+            refused.to_string().contains("clientId cannot be changed"),
+            "{refused}"
+        );
+    }
+    let patch = Patch::Merge(json!({"spec": {"clientId": "mine", "suspend": true}}));
+    api.patch("named", &PatchParams::default(), &patch).await.unwrap();
 }

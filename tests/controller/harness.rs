@@ -136,7 +136,26 @@ pub(crate) struct Controller {
 impl Controller {
     /// Starts one as `claviger serve` does it, for the clients of one namespace.
     pub(crate) async fn start(world: &World, store: Arc<dyn Store>, namespace: &str) -> Self {
-        let controller = Self::launch(world, store, settings(namespace)).await;
+        Self::start_with(world, store, settings(namespace)).await
+    }
+
+    /// The same, with these settings.
+    pub(crate) async fn start_with(
+        world: &World,
+        store: Arc<dyn Store>,
+        settings: ControllerSettings,
+    ) -> Self {
+        Self::start_at(world, store, settings, Arc::new(SystemClock)).await
+    }
+
+    /// The same, with this clock.
+    pub(crate) async fn start_at(
+        world: &World,
+        store: Arc<dyn Store>,
+        settings: ControllerSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let controller = Self::launch_at(world, store, settings, clock).await;
         poll::until("the controller to be ready", PATIENCE, async || {
             Ok(controller.health.is_ready().then_some(()))
         })
@@ -146,7 +165,12 @@ impl Controller {
     }
 
     /// Starts one and does not wait.
-    pub(crate) async fn launch(world: &World, store: Arc<dyn Store>, settings: ControllerSettings) -> Self {
+    async fn launch_at(
+        world: &World,
+        store: Arc<dyn Store>,
+        settings: ControllerSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let client = world.claviger().await;
         let claviger = client.clone();
         let health = Health::default();
@@ -162,7 +186,8 @@ impl Controller {
             store: store.clone(),
             keyring: LiveKeyring::new(world.keyring.clone(), SystemClock.now()),
             hasher: world.hasher.clone(),
-            clock: Arc::new(SystemClock),
+            clock,
+            random: Arc::new(SystemRandom),
             health: health.clone(),
             events: Events::new(claviger, "test", Arc::new(SystemClock), Arc::new(metrics.clone())),
             observer: Arc::new(metrics.clone()),
@@ -192,6 +217,9 @@ pub(crate) fn settings(namespace: &str) -> ControllerSettings {
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org").unwrap(),
         ca_certificate: None,
+        heal_interval: None,
+        allow_own_client_ids: false,
+        allow_consent_skip: false,
         without_secret_policy: false,
     }
 }
@@ -219,6 +247,13 @@ pub(crate) async fn change(world: &World, namespace: &str, name: &str, spec: &st
     let spec: serde_json::Value = serde_yaml::from_str(spec).unwrap();
     let patch = Patch::Merge(serde_json::json!({"spec": spec}));
     api.patch(name, &PatchParams::default(), &patch).await.unwrap()
+}
+
+/// Sets an annotation of an `OidcClient`.
+pub(crate) async fn annotate(world: &World, namespace: &str, name: &str, key: &str, value: &str) {
+    let api: Api<OidcClient> = Api::namespaced(world.admin(), namespace);
+    let patch = Patch::Merge(serde_json::json!({"metadata": {"annotations": {key: value}}}));
+    api.patch(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
 /// Waits until a condition of an `OidcClient` has this status and reason for its current generation.

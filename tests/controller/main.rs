@@ -7,17 +7,22 @@
 )]
 
 mod admission;
+mod allowed;
 mod clients;
 mod conflicts;
 mod drift;
 mod events;
 mod harness;
+mod heal;
 mod outage;
 mod removal;
 mod restart;
+mod rotation;
 mod startup;
 mod thief;
 mod users;
 
+#[path = "../common/clock.rs"]
+mod clock;
 #[path = "../common/owned_secret.rs"]
 mod owned_secret;

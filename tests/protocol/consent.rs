@@ -94,6 +94,26 @@ async fn rule_40_consent_is_remembered_as_the_client_says() {
     }
 }
 
+/// `Skip` asks nobody, unless the request wants it; what was skipped is not remembered for a later `Remember`.
+#[tokio::test]
+async fn rule_40_consent_is_skipped_as_the_client_says() {
+    let app = app_with_ada().await;
+    app.register_client("shop", |registration| {
+        registration.client.consent = ConsentPolicy::Skip;
+    })
+    .await;
+    let browser = Browser::new(&app);
+    let page = browser.authorize(&[]).await;
+    answered(&browser.sign_in(&page, "ada", PASSWORD).await);
+    answered(&browser.authorize(&[("prompt", "none")]).await);
+    let asked = browser.authorize(&[("prompt", "consent")]).await;
+    assert!(location(&asked).starts_with("/consent"));
+
+    app.register_client("shop", |_| ()).await;
+    let asked = browser.authorize(&[]).await;
+    assert!(location(&asked).starts_with("/consent"));
+}
+
 /// What a person allowed under `Always` is not remembered for a later `Remember`.
 #[tokio::test]
 async fn rule_40_what_is_asked_every_time_is_not_remembered() {

@@ -12,13 +12,13 @@ use claviger::oidc::scope::ScopeSet;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{
     AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SessionRecord,
-    UserRecord, UserRegistration,
+    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SecretRotation,
+    SessionRecord, UserRecord, UserRegistration,
 };
 use claviger::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use claviger::store::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateRefreshToken, SignIn, Store, StoreError,
+    RotateClientSecret, RotateRefreshToken, SignIn, Store, StoreError,
 };
 
 /// What happens at an operation.
@@ -116,6 +116,33 @@ impl Store for FaultyStore {
     async fn complete_client(&self, uid: &ResourceUid, done: Digest) -> Result<(), StoreError> {
         self.reach("complete_client")?;
         self.inner.complete_client(uid, done).await
+    }
+
+    async fn rotate_client_secret(
+        &self,
+        uid: &ResourceUid,
+        rotation: SecretRotation,
+    ) -> Result<RotateClientSecret, StoreError> {
+        self.reach("rotate_client_secret")?;
+        self.inner.rotate_client_secret(uid, rotation).await
+    }
+
+    async fn retire_client_secrets(
+        &self,
+        uid: &ResourceUid,
+        current: &str,
+        retires_at: Timestamp,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        self.reach("retire_client_secrets")?;
+        self.inner.retire_client_secrets(uid, current, retires_at).await
+    }
+
+    async fn forget_retired_client_secrets(
+        &self,
+        uid: &ResourceUid,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        self.reach("forget_retired_client_secrets")?;
+        self.inner.forget_retired_client_secrets(uid).await
     }
 
     async fn client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {

@@ -19,6 +19,7 @@ mod codes;
 mod expiry;
 mod grants;
 mod refresh_tokens;
+mod secret_versions;
 mod sessions;
 mod sled_only;
 mod throttle;
@@ -77,6 +78,11 @@ for_each_back_end! {
         a_recreated_resource_is_another_client,
         rule_79_an_origin_is_that_of_a_live_client,
         rule_20_a_suspended_client_gets_nothing_and_keeps_everything,
+    }
+    secret_versions {
+        a_rotation_leaves_both_versions_until_the_old_one_ends,
+        a_rotation_is_a_compare_and_set,
+        as_many_versions_as_are_compared,
     }
     users {
         a_user_is_registered_and_replaced,

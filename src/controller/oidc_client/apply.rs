@@ -3,7 +3,7 @@
 use super::build;
 use super::validate::ValidClient;
 use crate::controller::condition::Verdict;
-use crate::controller::secret::{self, SecretWrite};
+use crate::controller::secret::{self, Expected, SecretWrite};
 use crate::controller::{ControllerContext, MANAGER};
 use crate::crd::v1alpha1::SecretReference;
 use crate::crd::v1alpha1::condition::reason;
@@ -51,7 +51,11 @@ pub(super) async fn apply(
         &context.settings,
     );
     let name = &valid.secret_name;
-    Ok(match secret::write(&context.client, &secret).await? {
+    let expected = match record.done {
+        Some(_) => Expected::Present,
+        None => Expected::Absent,
+    };
+    Ok(match secret::write(&context.client, &secret, expected).await? {
         SecretWrite::Written { uid } => Applied::Secret(SecretReference {
             name: name.clone(),
             uid: Some(uid),

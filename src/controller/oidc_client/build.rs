@@ -6,13 +6,14 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde::Serialize;
 
+use super::rotation::{Plan, Requests};
 use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::{ControllerSettings, digest, secret};
 use crate::crd::v1alpha1::OidcClient;
 use crate::oidc::client::Client;
 use crate::oidc::discovery;
-use crate::store::records::{ClientRecord, Digest, ResourceRef};
+use crate::store::records::{ClientRecord, Digest, ObservedRotation, ResourceRef};
 
 /// The label that names the client.
 const CLIENT_LABEL: &str = "claviger.dev/client";
@@ -91,12 +92,17 @@ struct Decisive<'a> {
     issuer: &'a str,
     ca_certificate: Option<&'a str>,
     secret_versions: Vec<(&'a str, &'a str, Option<Timestamp>)>,
+    rotation: &'a Plan,
+    requests: &'a Requests,
+    observed_rotation: &'a ObservedRotation,
+    postponed: Option<Timestamp>,
 }
 
 /// The digest of what is done when Secret and status of this are written.
 pub(super) fn digest(
     valid: &ValidClient,
     record: &ClientRecord,
+    postponed: Option<Timestamp>,
     settings: &ControllerSettings,
 ) -> Option<Digest> {
     // Destructured without `..`, so that a new field does not compile until it is part of the digest.
@@ -106,6 +112,8 @@ pub(super) fn digest(
         client,
         secret_name,
         scopes,
+        rotation,
+        requests,
     } = valid;
     digest::of(&Decisive {
         client,
@@ -126,6 +134,10 @@ pub(super) fn digest(
                 )
             })
             .collect(),
+        rotation,
+        requests,
+        observed_rotation: &record.observed_rotation,
+        postponed,
     })
 }
 

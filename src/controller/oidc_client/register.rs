@@ -10,10 +10,10 @@ use crate::controller::reconciler::{CLAIM_PAUSE, Next};
 use crate::crd::v1alpha1::condition::reason;
 use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
 use crate::keyring::Keyring;
-use crate::oidc::client::Client;
+use crate::oidc::client::{Client, ConsentPolicy};
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
-use crate::store::records::{ClientRecord, ClientRegistration, SecretVersion};
+use crate::store::records::{ClientRecord, ClientRegistration, ObservedRotation, SecretVersion};
 use crate::store::{RegisterClient, StoreError};
 
 /// The id of every client's first secret version: a constant, so that a reconcile that was cut off before anything was
@@ -69,6 +69,7 @@ pub(super) async fn register(
         resource: valid.resource.clone(),
         secret_name: valid.secret_name.clone(),
         initial_secret_versions,
+        initial_rotation: initial_rotation(valid, resource.status.as_ref()),
     };
     reach(FailPoint::BeforeRegister);
     Ok(match context.store.register_client(registration).await? {
@@ -99,25 +100,32 @@ pub(super) async fn register(
     })
 }
 
-/// `spec.suspend` holds whatever else the spec says: a spec that is refused keeps the last good registration, and must not
-/// keep it going.
-pub(super) async fn suspend_at_once(
+/// What holds whatever else the spec says: a spec that is refused keeps the last good registration, and must not keep
+/// going what `spec.suspend` stops, or skip consents where that is no longer allowed.
+pub(super) async fn restrict_at_once(
     context: &ControllerContext,
     resource: &OidcClient,
     known: Option<ClientRecord>,
 ) -> Result<Option<ClientRecord>, StoreError> {
-    let record = match known {
-        Some(record) if resource.spec.suspend && !record.client.suspended => record,
-        known => return Ok(known),
-    };
-    let registration = ClientRegistration {
-        client: Client {
-            suspended: true,
-            ..record.client
+    let Some(record) = known else { return Ok(None) };
+    let may_skip = context.settings.allow_consent_skip;
+    let restricted = Client {
+        suspended: record.client.suspended || resource.spec.suspend,
+        consent: match record.client.consent {
+            ConsentPolicy::Skip if !may_skip => ConsentPolicy::Remember,
+            consent => consent,
         },
+        ..record.client.clone()
+    };
+    if restricted == record.client {
+        return Ok(Some(record));
+    }
+    let registration = ClientRegistration {
+        client: restricted,
         resource: record.resource,
         secret_name: record.secret_name,
         initial_secret_versions: record.secret_versions,
+        initial_rotation: record.observed_rotation,
     };
     Ok(match context.store.register_client(registration).await? {
         RegisterClient::Registered(record) => Some(*record),
@@ -132,6 +140,18 @@ fn is_current(record: &ClientRecord, valid: &ValidClient) -> bool {
         && record.secret_name == valid.secret_name
         && record.absent_since.is_none()
         && (valid.client.is_public() || !record.secret_versions.is_empty())
+}
+
+/// The requests to rotate that are carried out when a client begins: those that its status tells of, when the store was
+/// lost; all there are, when its secret is new.
+fn initial_rotation(valid: &ValidClient, status: Option<&OidcClientStatus>) -> ObservedRotation {
+    match status {
+        Some(status) if !status.secret_versions.is_empty() => ObservedRotation {
+            rotate: status.observed_rotate.clone(),
+            rotate_now: status.observed_rotate_now.clone(),
+        },
+        _ => valid.requests.carried_out(&ObservedRotation::default()),
+    }
 }
 
 /// The versions that a client begins with: those that its status tells of, when the store was lost, or the first one.

@@ -9,11 +9,12 @@ use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::condition::{Conditions, Verdict, whole_seconds};
 use crate::controller::patch_status::patch_status;
-use crate::crd::v1alpha1::condition::{ACCEPTED, READY, SECRET_READY, STALLED, reason};
+use crate::crd::v1alpha1::condition::{ACCEPTED, READY, RECONCILING, SECRET_READY, STALLED, reason};
 use crate::crd::v1alpha1::{
-    Binding, EffectiveRedirectUri, OidcClient, OidcClientStatus, SecretReference, SecretVersionStatus,
+    Binding, EffectiveRedirectUri, OidcClient, OidcClientStatus, ROTATE_NOW, SecretReference,
+    SecretVersionStatus,
 };
-use crate::store::records::ClientRecord;
+use crate::store::records::{ClientRecord, MAX_SECRET_VERSIONS};
 
 /// What the conditions say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(super) struct Verdicts {
     secret: Option<Verdict>,
     ready: Verdict,
     secret_ref: Option<SecretReference>,
+    /// Why the next rotation has to wait.
+    postponed: Option<Verdict>,
 }
 
 impl Verdicts {
@@ -32,6 +35,7 @@ impl Verdicts {
             accepted: verdict,
             secret: None,
             secret_ref: None,
+            postponed: None,
         }
     }
 
@@ -54,12 +58,14 @@ impl Verdicts {
                     Verdict::yes(reason::READY, "people can sign in")
                 },
                 secret_ref: Some(secret_ref),
+                postponed: None,
             },
             Applied::Foreign(verdict) | Applied::Refused(verdict) => Self {
                 accepted,
                 secret: Some(verdict.clone()),
                 ready: verdict,
                 secret_ref: None,
+                postponed: None,
             },
             Applied::NamespaceTerminating => Self::not_accepted(Verdict::no(
                 reason::NAMESPACE_TERMINATING,
@@ -69,11 +75,29 @@ impl Verdicts {
     }
 }
 
-/// The status as it should be.
+impl Verdicts {
+    /// A rotation is due, but too many versions are valid until then.
+    pub(super) fn with_postponed(mut self, until: Option<Timestamp>) -> Self {
+        self.postponed = until.map(|until| {
+            Verdict::yes(
+                reason::ROTATION_POSTPONED,
+                format!(
+                    "a new secret is due, but {MAX_SECRET_VERSIONS} versions are valid, as many as are accepted at once; it \
+                     follows at {}, when the oldest ends; the annotation {ROTATE_NOW} ends all old ones at once",
+                    whole_seconds(until).0
+                ),
+            )
+        });
+        self
+    }
+}
+
+/// The status as it should be; `next_rotation` is by the schedule.
 pub(super) fn build(
     resource: &OidcClient,
     record: Option<&ClientRecord>,
     verdicts: &Verdicts,
+    next_rotation: Option<Timestamp>,
     now: Timestamp,
 ) -> OidcClientStatus {
     let Verdicts {
@@ -81,6 +105,7 @@ pub(super) fn build(
         secret,
         ready,
         secret_ref,
+        postponed,
     } = verdicts;
     let secret_ref = secret_ref.clone().or_else(|| still_there(resource, record));
     let generation = resource.metadata.generation;
@@ -98,6 +123,10 @@ pub(super) fn build(
     if !ready.holds {
         conditions.add(STALLED, &Verdict::yes(ready.reason, ready.message.clone()));
     }
+    if let Some(postponed) = postponed {
+        conditions.add(RECONCILING, postponed);
+    }
+    let observed = record.map(|record| &record.observed_rotation);
     OidcClientStatus {
         observed_generation: generation,
         client_id: record.map(|record| record.client.client_id.as_str().to_owned()),
@@ -123,6 +152,9 @@ pub(super) fn build(
                 retires_at: version.retires_at.map(whole_seconds),
             })
             .collect(),
+        observed_rotate: observed.and_then(|observed| observed.rotate.clone()),
+        observed_rotate_now: observed.and_then(|observed| observed.rotate_now.clone()),
+        next_rotation: next_rotation.map(whole_seconds),
         conditions: conditions.finish(),
     }
 }
@@ -155,6 +187,9 @@ fn patch(status: &OidcClientStatus) -> serde_json::Value {
         secret_ref,
         redirect_uris,
         secret_versions,
+        observed_rotate,
+        observed_rotate_now,
+        next_rotation,
         binding,
         conditions,
     } = status;
@@ -164,6 +199,9 @@ fn patch(status: &OidcClientStatus) -> serde_json::Value {
         "secretRef": secret_ref,
         "redirectUris": redirect_uris,
         "secretVersions": secret_versions,
+        "observedRotate": observed_rotate,
+        "observedRotateNow": observed_rotate_now,
+        "nextRotation": next_rotation,
         "binding": binding,
         "conditions": conditions,
     }})

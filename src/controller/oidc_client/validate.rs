@@ -1,6 +1,8 @@
 //! From an `OidcClient` to a valid client. Repeats what the schema refuses: an older schema, or one that somebody
 //! changed, must not let through what the provider relies on.
 
+mod client_id;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -17,13 +19,20 @@ use crate::oidc::access::Access;
 use crate::oidc::allowed_origin::AllowedOrigin;
 use crate::oidc::client::{Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes};
 use crate::oidc::grant_type::GrantType;
-use crate::oidc::identifier::ClientId;
 use crate::oidc::redirect_uri::RedirectUri;
 use crate::oidc::scope::{self, ScopeSet};
-use crate::store::records::ResourceRef;
+use crate::store::records::{ClientRecord, ResourceRef};
+
+use super::rotation::{Plan, Requests};
 
 /// Longer than any sensible lifetime, and short enough for every sum with a time.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 3_650);
+
+/// A new secret more often than this helps nobody.
+const SHORTEST_INTERVAL: Duration = Duration::from_hours(1);
+/// An old secret that stays valid for longer was not replaced.
+const LONGEST_OVERLAP: Duration = Duration::from_hours(24 * 30);
+const DEFAULT_OVERLAP: Duration = Duration::from_hours(24);
 
 /// A client that may be registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +43,16 @@ pub(super) struct ValidClient {
     pub(super) secret_name: String,
     /// The scopes in the order of the spec, as the Secret shows them.
     pub(super) scopes: Vec<&'static str>,
+    pub(super) rotation: Plan,
+    pub(super) requests: Requests,
 }
 
-/// Checks everything; the verdict names the field and says why.
-pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> Result<ValidClient, Verdict> {
+/// Checks everything against what is `known` of the client; the verdict names the field and says why.
+pub(super) fn validate(
+    resource: &OidcClient,
+    settings: &ControllerSettings,
+    known: Option<&ClientRecord>,
+) -> Result<ValidClient, Verdict> {
     let (Some(key), Some(uid)) = (key_of(resource), uid_of(resource)) else {
         return Err(invalid("metadata", "has no name or uid"));
     };
@@ -46,6 +61,7 @@ pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> 
     }
     // Destructured without `..`, so that a new field does not compile until it is handled here.
     let OidcClientSpec {
+        client_id,
         display_name,
         description,
         redirect_uris,
@@ -58,6 +74,7 @@ pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> 
         tokens,
         access,
         secret,
+        rotation,
         suspend,
     } = &resource.spec;
 
@@ -78,7 +95,7 @@ pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> 
     let scopes = scopes_of(scopes)?;
     let client = Client {
         uid,
-        client_id: ClientId::new(format!("{}.{}", key.namespace, key.name)),
+        client_id: client_id::decide(&key, client_id.as_deref(), settings, known)?,
         client_name: shown("spec.displayName", display_name.as_deref(), 128)?
             .unwrap_or_else(|| key.name.clone()),
         description: shown("spec.description", description.as_deref(), 512)?,
@@ -90,6 +107,8 @@ pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> 
         consent: match consent {
             crd::Consent::Remember => ConsentPolicy::Remember,
             crd::Consent::Always => ConsentPolicy::Always,
+            crd::Consent::Skip if settings.allow_consent_skip => ConsentPolicy::Skip,
+            crd::Consent::Skip => return Err(skip_not_allowed()),
         },
         default_max_age: default_max_age
             .as_ref()
@@ -105,7 +124,43 @@ pub(super) fn validate(resource: &OidcClient, settings: &ControllerSettings) -> 
         client,
         secret_name,
         scopes,
+        rotation: plan(rotation.as_ref())?,
+        requests: Requests::of(resource),
     })
+}
+
+fn skip_not_allowed() -> Verdict {
+    Verdict::no(
+        reason::NOT_ALLOWED,
+        "spec.consent Skip is accepted only where claviger runs with --allow-consent-skip; ask whoever runs it, or choose \
+         Remember",
+    )
+}
+
+fn plan(rotation: Option<&crd::Rotation>) -> Result<Plan, Verdict> {
+    let (interval, overlap) = match rotation {
+        None => (None, DEFAULT_OVERLAP),
+        Some(crd::Rotation { interval, overlap }) => (
+            interval
+                .as_ref()
+                .map(|interval| duration("spec.rotation.interval", interval))
+                .transpose()?,
+            duration("spec.rotation.overlap", overlap)?,
+        ),
+    };
+    if overlap > LONGEST_OVERLAP {
+        return Err(invalid("spec.rotation.overlap", "must be at most 30d"));
+    }
+    if interval.is_some_and(|interval| interval < SHORTEST_INTERVAL) {
+        return Err(invalid("spec.rotation.interval", "must be at least 1h"));
+    }
+    if interval.is_some_and(|interval| interval <= overlap) {
+        return Err(invalid(
+            "spec.rotation.interval",
+            "must be longer than spec.rotation.overlap, which is 24h by default",
+        ));
+    }
+    Ok(Plan { interval, overlap })
 }
 
 fn invalid(field: &str, why: &str) -> Verdict {

@@ -4,7 +4,7 @@ use super::build;
 use super::password::Password;
 use super::validate::ValidUser;
 use crate::controller::condition::Verdict;
-use crate::controller::secret::{self, SecretWrite};
+use crate::controller::secret::{self, Expected, SecretWrite};
 use crate::controller::{ControllerContext, MANAGER};
 use crate::crd::v1alpha1::SecretReference;
 use crate::crd::v1alpha1::condition::reason;
@@ -27,6 +27,7 @@ pub(super) async fn apply(
     context: &ControllerContext,
     valid: &ValidUser,
     password: &Password,
+    expected: Expected,
 ) -> Result<Applied, kube::Error> {
     let Some(clear) = &password.generated else {
         return Ok(Applied::Nothing);
@@ -34,7 +35,7 @@ pub(super) async fn apply(
     let name = build::secret_name(valid);
     let refused = |reason, message| Applied::Refused(Verdict::no(reason, message));
     Ok(
-        match secret::write(&context.client, &build::secret(valid, clear)).await? {
+        match secret::write(&context.client, &build::secret(valid, clear), expected).await? {
             SecretWrite::Written { uid } => Applied::Secret(SecretReference { name, uid: Some(uid) }),
             SecretWrite::Foreign => Applied::Foreign(Verdict::no(
                 reason::SECRET_CONFLICT,

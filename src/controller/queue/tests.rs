@@ -113,7 +113,7 @@ fn failures_wait_longer_each_time_and_a_change_does_not_wait() {
     let job = queue.next().unwrap();
     queue.finish(&job.key, Vec::new(), &Next::Failed(String::new()), Instant::now());
     queue.apply(resource("a", 2, "2"));
-    assert_eq!(queue.next().unwrap().attempt, 0);
+    assert_eq!(queue.next().unwrap().look.attempt, 0);
     assert_eq!(queue.next_due(), None);
 }
 
@@ -151,4 +151,45 @@ fn whoever_waits_for_another_resource_is_woken() {
     queue.wake_waiting();
     assert!(queue.next().is_some());
     assert_eq!(queue.next_due(), None);
+}
+
+#[test]
+fn an_annotation_that_asks_for_something_makes_work_and_another_does_not() {
+    let annotated = |key: &str, value: &str, version: &str| {
+        let mut resource = ConfigMap::clone(&resource("a", 1, version));
+        resource.metadata.annotations = Some([(key.to_owned(), value.to_owned())].into());
+        Arc::new(resource)
+    };
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    assert!(queue.next().is_some());
+    queue.finish(&key(), Vec::new(), &Next::Change, Instant::now());
+    queue.apply(annotated("example.org/owner", "me", "2"));
+    assert!(queue.next().is_none());
+    for (number, asks) in [ROTATE, ROTATE_NOW, HEAL].into_iter().enumerate() {
+        for value in ["x", "y"] {
+            queue.apply(annotated(asks, value, &format!("{number}{value}")));
+            assert!(queue.next().is_some(), "{asks}={value}");
+            queue.finish(&key(), Vec::new(), &Next::Change, Instant::now());
+        }
+    }
+}
+
+#[test]
+fn what_failed_to_heal_heals_the_next_time() {
+    let mut queue = Queue::new();
+    queue.apply(resource("a", 1, "1"));
+    assert!(!queue.next().unwrap().look.heals);
+    queue.finish(&key(), Vec::new(), &Next::Change, Instant::now());
+    queue.push_heal(key());
+    let job = queue.next().unwrap();
+    assert!(job.look.heals);
+    queue.heal_again(&job.key);
+    let start = Instant::now();
+    queue.finish(&key(), Vec::new(), &Next::Failed("x".to_owned()), start);
+    queue.take_due(start + LONGEST_DELAY);
+    assert!(queue.next().unwrap().look.heals);
+    queue.finish(&key(), Vec::new(), &Next::Change, start);
+    queue.push(key());
+    assert!(!queue.next().unwrap().look.heals);
 }

@@ -12,12 +12,13 @@ use tokio::time::Instant;
 
 use super::probe::Probe;
 use super::{CONCURRENCY, Guarded, Scope, first_list, until_stored};
-use crate::controller::Health;
+use crate::controller::heal::HealSweep;
 use crate::controller::observer::{Observer, Reconciled, Work};
 use crate::controller::provisioning::Provisioning;
 use crate::controller::queue::{Job, Queue, key_of, uid_of};
 use crate::controller::reconciler::{Next, Outcome, Reconciler};
 use crate::controller::removal::{self, Removal};
+use crate::controller::{ControllerContext, Health};
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::ResourceRef;
 
@@ -26,6 +27,7 @@ pub(super) struct Finished<K> {
     key: ResourceRef,
     based_on: Option<Arc<K>>,
     removed_some: bool,
+    healed: bool,
     unremoved: Vec<ResourceUid>,
     outcome: Outcome<K>,
     took: Duration,
@@ -49,6 +51,7 @@ pub(super) struct Driver<R: Reconciler> {
     /// The first complete list is registered.
     registered: bool,
     queue: Queue<R::Resource>,
+    sweep: HealSweep,
     jobs: JoinSet<Finished<R::Resource>>,
     running: HashMap<Id, ResourceRef>,
     /// Resources whose last reconcile failed or was refused something.
@@ -61,10 +64,11 @@ impl<R: Reconciler> Driver<R> {
         reconciler: Arc<R>,
         scopes: Vec<Scope>,
         apis: Vec<Api<Guarded<R>>>,
-        health: Health,
-        observer: Arc<dyn Observer>,
+        context: &ControllerContext,
         provisioning: Arc<Provisioning>,
+        sweep: HealSweep,
     ) -> Self {
+        let (health, observer) = (context.health.clone(), Arc::clone(&context.observer));
         observer.watching(R::KIND, false);
         Self {
             listings: scopes.iter().map(|_| None).collect(),
@@ -78,6 +82,7 @@ impl<R: Reconciler> Driver<R> {
             unreadable: HashMap::new(),
             registered: false,
             queue: Queue::new(),
+            sweep,
             jobs: JoinSet::new(),
             running: HashMap::new(),
             failing: HashSet::new(),
@@ -106,11 +111,28 @@ impl<R: Reconciler> Driver<R> {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.queue.next_due()
+        self.queue
+            .next_due()
+            .into_iter()
+            .chain(self.sweep.next_due())
+            .min()
     }
 
     pub(super) fn take_due(&mut self) {
-        self.queue.take_due(Instant::now());
+        let now = Instant::now();
+        self.queue.take_due(now);
+        let owners = self.queue.resources();
+        let owners = owners
+            .filter(|(_, resource)| self.reconciler.owns_secret(resource))
+            .map(|(key, _)| key);
+        if let Some(key) = self.sweep.take(owners, now) {
+            self.queue.push_heal(key);
+        }
+    }
+
+    /// What is derived for everybody may be another from now on.
+    pub(super) fn look_at_all(&mut self) {
+        self.queue.push_all();
     }
 
     pub(super) async fn join_next(&mut self) -> Option<Joined<R>> {
@@ -144,10 +166,14 @@ impl<R: Reconciler> Driver<R> {
             key,
             based_on,
             removed_some,
+            healed,
             unremoved,
             outcome: Outcome { written, next },
             took,
         } = finished;
+        if healed && matches!(next, Next::Failed(_) | Next::Later(_)) {
+            self.queue.heal_again(&key);
+        }
         if let Next::Failed(reason) = &next {
             tracing::warn!(kind = R::KIND, resource = %key, %reason, "failed to reconcile; trying again");
         }
@@ -263,6 +289,9 @@ impl<R: Reconciler> Driver<R> {
             first_list::register(self.reconciler.as_ref(), resources).await;
             until_stored("note the first list", || self.provisioning.registered(R::KIND)).await;
             self.registered = true;
+            let owners = self.queue.resources();
+            let owners = owners.filter(|(_, resource)| self.reconciler.owns_secret(resource));
+            self.sweep.begin(owners.count(), Instant::now());
         }
         for key in self.in_order().into_iter().map(|(key, _)| key) {
             self.queue.push(key);
@@ -353,12 +382,13 @@ async fn work<R: Reconciler>(reconciler: Arc<R>, job: Job<R::Resource>) -> Finis
         key,
         removed,
         resource,
-        attempt,
+        look,
     } = job;
     let mut finished = Finished {
         key,
         based_on: resource.clone(),
         removed_some: !removed.is_empty(),
+        healed: look.heals,
         unremoved: Vec::new(),
         outcome: Outcome::next(Next::Change),
         took: Duration::ZERO,
@@ -370,7 +400,7 @@ async fn work<R: Reconciler>(reconciler: Arc<R>, job: Job<R::Resource>) -> Finis
         }
     }
     if let (true, Some(resource)) = (finished.unremoved.is_empty(), resource) {
-        finished.outcome = reconciler.reconcile(resource, attempt).await;
+        finished.outcome = reconciler.reconcile(resource, look).await;
     }
     finished.took = began.elapsed();
     finished

@@ -11,6 +11,9 @@ pub const PASSWORD_READY: &str = "PasswordReady";
 /// kstatus: somebody has to do something; present only while true.
 pub const STALLED: &str = "Stalled";
 
+/// kstatus: something is still to come; present only while true.
+pub const RECONCILING: &str = "Reconciling";
+
 /// Values of `reason`.
 pub mod reason {
     /// Nobody has looked yet.
@@ -27,6 +30,10 @@ pub mod reason {
     pub const DISABLED: &str = "Disabled";
     /// A field is not valid.
     pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The installation does not allow what the spec asks for.
+    pub const NOT_ALLOWED: &str = "NotAllowed";
+    /// As many versions of the secret as are accepted at once are valid; the next one has to wait.
+    pub const ROTATION_POSTPONED: &str = "RotationPostponed";
     /// Another resource holds the client id.
     pub const CLIENT_ID_CONFLICT: &str = "ClientIdConflict";
     /// Another resource of the namespace holds the Secret's name, or the name is reserved.

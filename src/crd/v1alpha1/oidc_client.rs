@@ -43,6 +43,12 @@ use super::schema;
         priority = 1,
         json_path = ".spec.redirectUris"
     ),
+    printcolumn(
+        name = "Next Rotation",
+        type_ = "date",
+        priority = 1,
+        json_path = ".status.nextRotation"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = Rule::new("!('authorization_code' in self.grantTypes) || (has(self.redirectUris) && size(self.redirectUris) > 0)")
@@ -55,8 +61,19 @@ use super::schema;
 #[x_kube(validation = Rule::new("!('none' in self.tokenEndpointAuthMethods) || size(self.tokenEndpointAuthMethods) == 1")
     .message("tokenEndpointAuthMethods with none (a public client) cannot have another method beside it")
     .field_path(".tokenEndpointAuthMethods"))]
+#[x_kube(validation = Rule::new("has(self.clientId) == has(oldSelf.clientId) && (!has(self.clientId) || self.clientId == oldSelf.clientId)")
+    .message("clientId cannot be changed, since apps, tokens and consents hang on it; delete the OidcClient and make it again")
+    .reason(Reason::FieldValueForbidden)
+    .field_path(".clientId"))]
 #[serde(rename_all = "camelCase")]
 pub struct OidcClientSpec {
+    /// The app's `client_id`; default: the namespace and the name with a dot between. Cannot be changed later. Another
+    /// value than the default is accepted only where claviger runs with `--allow-own-client-ids`, and never one that
+    /// begins with another namespace and a dot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::client_id")]
+    pub client_id: Option<String>,
+
     /// Shown at sign-in and consent; default: the resource's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::display_name")]
@@ -97,7 +114,8 @@ pub struct OidcClientSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub token_endpoint_auth_methods: Vec<TokenEndpointAuthMethod>,
 
-    /// When people are asked for consent.
+    /// When people are asked for consent: `Remember` asks once for a set of scopes, `Always` at every authorization, `Skip`
+    /// never, which is accepted only where claviger runs with `--allow-consent-skip`.
     #[serde(default)]
     pub consent: Consent,
 
@@ -117,6 +135,11 @@ pub struct OidcClientSpec {
     /// About the Secret with the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretSettings>,
+
+    /// When the client secret is replaced; default: only on demand, by the annotation `claviger.dev/rotate` with any new
+    /// value, or `claviger.dev/rotate-now`, which ends the old versions at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 
     /// Refuses sign-in and tokens at once; everything is kept. Ready stays True, with the reason Suspended: it is done as asked.
     #[serde(default)]
@@ -187,7 +210,8 @@ pub enum TokenEndpointAuthMethod {
     None,
 }
 
-/// When people are asked for consent: `Remember` asks once for a set of scopes, `Always` at every authorization.
+/// When people are asked for consent: `Remember` asks once for a set of scopes, `Always` at every authorization, `Skip`
+/// never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 #[expect(
@@ -198,6 +222,7 @@ pub enum Consent {
     #[default]
     Remember,
     Always,
+    Skip,
 }
 
 /// Lifetimes, written like 90s, 10m, 14d.
@@ -247,6 +272,33 @@ pub struct SecretSettings {
     pub name: Option<String>,
 }
 
+/// When the client secret is replaced. Durations are written like 90s, 10m, 14d.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(validation = Rule::new(format!("!has(self.interval) || {} >= 3600", schema::seconds("self.interval")))
+    .message("interval must be at least 1h")
+    .field_path(".interval"))]
+#[x_kube(validation = Rule::new(format!("!has(self.interval) || {} > {}", schema::seconds("self.interval"), schema::seconds("self.overlap")))
+    .message("interval must be longer than overlap, which is 24h by default")
+    .field_path(".interval"))]
+#[x_kube(validation = Rule::new(format!("{} <= 2592000", schema::seconds("self.overlap")))
+    .message("overlap must be at most 30d")
+    .field_path(".overlap"))]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// The secret is replaced when it is this old; default: never. At least 1h, and longer than `overlap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<DurationText>,
+
+    /// How long the old secret stays valid after a new one is in the Secret; at most 30d. Longer than the app takes to
+    /// notice the new one.
+    #[serde(default = "default_overlap")]
+    pub overlap: DurationText,
+}
+
+fn default_overlap() -> DurationText {
+    DurationText::new("24h")
+}
+
 /// What claviger has made of it.
 #[derive(KubeSchema, Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -271,6 +323,18 @@ pub struct OidcClientStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
     pub secret_versions: Vec<SecretVersionStatus>,
+
+    /// The value of the annotation `claviger.dev/rotate` that was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_rotate: Option<String>,
+
+    /// The value of the annotation `claviger.dev/rotate-now` that was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_rotate_now: Option<String>,
+
+    /// When the client secret is replaced next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_rotation: Option<Time>,
 
     /// Names the Secret for tools that follow the Service Binding specification.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -101,6 +101,27 @@ pub(super) fn email(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The seconds of a duration like 90s, 10m, 14d, as a CEL expression.
+pub(super) fn seconds(duration: &str) -> String {
+    format!(
+        "int({duration}.substring(0, size({duration}) - 1)) * {{'s': 1, 'm': 60, 'h': 3600, \
+         'd': 86400}}[{duration}.substring(size({duration}) - 1)]"
+    )
+}
+
+/// A `client_id`: what needs no encoding in a URI (RFC 3986 section 2.3), so that it looks the same everywhere.
+pub(super) fn client_id(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 128,
+        "x-kubernetes-validations": [rule(
+            "self.matches('^[A-Za-z0-9._~-]+$')",
+            "must hold only letters, digits and - . _ ~",
+        )],
+    })
+}
+
 /// The name of a Secret.
 pub(super) fn secret_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -61,7 +61,7 @@ pub(super) fn decide(
     let must_ask = request.prompt.consent
         || client.consent == ConsentPolicy::Always
         || is_silent
-        || !request.scope.is_subset(consented);
+        || (client.consent != ConsentPolicy::Skip && !request.scope.is_subset(consented));
     if must_ask && !signed_in.allowed_here {
         let description = "the person has to be asked for consent";
         return unless_silent(Decision::AskConsent, ErrorCode::ConsentRequired, description);

@@ -63,6 +63,9 @@ fn merge(known: Option<&ClientRecord>, registration: ClientRegistration) -> Clie
         Some(known) if !known.secret_versions.is_empty() => known.secret_versions.clone(),
         _ => registration.initial_secret_versions,
     };
+    let observed_rotation = known.map_or(registration.initial_rotation, |known| {
+        known.observed_rotation.clone()
+    });
     ClientRecord {
         client: registration.client,
         resource: registration.resource,
@@ -70,6 +73,7 @@ fn merge(known: Option<&ClientRecord>, registration: ClientRegistration) -> Clie
         secret_versions,
         absent_since: None,
         done: known.and_then(|known| known.done.clone()),
+        observed_rotation,
     }
 }
 
@@ -153,7 +157,7 @@ pub(in crate::store) fn remove(
     Ok(())
 }
 
-fn put(transaction: &mut dyn Transaction, record: &ClientRecord) -> Result<(), StoreError> {
+pub(super) fn put(transaction: &mut dyn Transaction, record: &ClientRecord) -> Result<(), StoreError> {
     CLIENTS.put(transaction, &[record.client.uid.as_str().as_bytes()], record)
 }
 

@@ -14,6 +14,9 @@ fn settings() -> ControllerSettings {
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org/tenant").unwrap(),
         ca_certificate: None,
+        heal_interval: None,
+        allow_own_client_ids: false,
+        allow_consent_skip: false,
         without_secret_policy: false,
     }
 }
@@ -23,7 +26,7 @@ fn valid(spec: &str) -> ValidClient {
     resource.metadata.namespace = Some("team-a".to_owned());
     resource.metadata.uid = Some("uid-shop".to_owned());
     resource.metadata.generation = Some(1);
-    validate(&resource, &settings()).unwrap()
+    validate(&resource, &settings(), None).unwrap()
 }
 
 fn record(valid: &ValidClient) -> ClientRecord {
@@ -40,6 +43,7 @@ fn record(valid: &ValidClient) -> ClientRecord {
         }],
         absent_since: None,
         done: None,
+        observed_rotation: ObservedRotation::default(),
     }
 }
 
@@ -143,7 +147,7 @@ fn a_public_client_has_no_secret_and_a_known_ca_is_told() {
 fn the_digest_changes_with_everything_that_decides() {
     let base = valid(TWO_URIS);
     let digest_of = |valid: &ValidClient, record: &ClientRecord, settings: &ControllerSettings| {
-        digest(valid, record, settings).unwrap().0
+        digest(valid, record, None, settings).unwrap().0
     };
     let mut seen = BTreeSet::from([digest_of(&base, &record(&base), &settings())]);
     assert!(
@@ -175,6 +179,33 @@ fn the_digest_changes_with_everything_that_decides() {
         seen.insert(digest_of(&base, &rotated, &settings())),
         "secret version"
     );
+    rotated.observed_rotation.rotate = Some("x".to_owned());
+    assert!(
+        seen.insert(digest_of(&base, &rotated, &settings())),
+        "what was carried out"
+    );
+    let mut ends = record(&base);
+    ends.secret_versions[0].retires_at = Some(Timestamp::UNIX_EPOCH);
+    assert!(
+        seen.insert(digest_of(&base, &ends, &settings())),
+        "end of a version"
+    );
+    for key in [
+        "claviger.dev/rotate",
+        "claviger.dev/rotate-now",
+        "claviger.dev/heal",
+    ] {
+        let mut asked = base.clone();
+        let mut resource = OidcClient::new("shop", serde_yaml::from_str(TWO_URIS).unwrap());
+        resource.metadata.annotations = Some([(key.to_owned(), "x".to_owned())].into());
+        asked.requests = Requests::of(&resource);
+        assert!(
+            seen.insert(digest_of(&asked, &record(&base), &settings())),
+            "{key}"
+        );
+    }
+    let postponed = digest(&base, &record(&base), Some(Timestamp::UNIX_EPOCH), &settings());
+    assert!(seen.insert(postponed.unwrap().0), "a rotation that waits");
 
     let elsewhere = ControllerSettings {
         issuer: Issuer::parse("https://other.example.org").unwrap(),

@@ -9,6 +9,9 @@ fn settings() -> ControllerSettings {
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org").unwrap(),
         ca_certificate: None,
+        heal_interval: None,
+        allow_own_client_ids: false,
+        allow_consent_skip: false,
         without_secret_policy: false,
     }
 }
@@ -22,7 +25,7 @@ fn client(namespace: &str, name: &str, spec: &str) -> OidcClient {
 }
 
 fn valid(spec: &str) -> ValidClient {
-    validate(&client("team-a", "shop", spec), &settings()).unwrap()
+    validate(&client("team-a", "shop", spec), &settings(), None).unwrap()
 }
 
 const MINIMAL: &str = "redirectUris: [https://shop.example.org/callback]";
@@ -148,8 +151,24 @@ fn a_refusal_names_the_field() {
             "spec.description ",
         ),
         (long_text.as_str(), "spec.displayName "),
+        (
+            "{redirectUris: [https://a.example], rotation: {interval: 59m, overlap: 1m}}",
+            "spec.rotation.interval must be at least 1h",
+        ),
+        (
+            "{redirectUris: [https://a.example], rotation: {interval: 24h}}",
+            "spec.rotation.interval must be longer",
+        ),
+        (
+            "{redirectUris: [https://a.example], rotation: {interval: 60d, overlap: 31d}}",
+            "spec.rotation.overlap must be at most 30d",
+        ),
+        (
+            "{redirectUris: [https://a.example], rotation: {interval: monthly}}",
+            "spec.rotation.interval must be written",
+        ),
     ] {
-        let verdict = validate(&client("team-a", "shop", spec), &settings()).unwrap_err();
+        let verdict = validate(&client("team-a", "shop", spec), &settings(), None).unwrap_err();
         assert_eq!(verdict.reason, reason::INVALID_SPEC, "{spec}");
         assert!(verdict.message.starts_with(field), "{spec}: {}", verdict.message);
     }
@@ -157,7 +176,7 @@ fn a_refusal_names_the_field() {
 
 #[test]
 fn a_name_that_is_no_value_of_a_label_is_refused() {
-    let verdict = validate(&client("team-a", &"x".repeat(64), MINIMAL), &settings()).unwrap_err();
+    let verdict = validate(&client("team-a", &"x".repeat(64), MINIMAL), &settings(), None).unwrap_err();
     assert!(
         verdict.message.starts_with("metadata.name "),
         "{}",
@@ -175,10 +194,115 @@ fn the_names_of_clavigers_own_secrets_are_reserved_at_home_only() {
         ("team-a", "ada-password", false),
     ] {
         let spec = format!("{{redirectUris: [https://a.example], secret: {{name: {secret}}}}}");
-        let outcome = validate(&client(namespace, "shop", &spec), &settings());
+        let outcome = validate(&client(namespace, "shop", &spec), &settings(), None);
         assert_eq!(outcome.is_err(), refused, "{namespace}/{secret}");
         if let Err(verdict) = outcome {
             assert_eq!(verdict.reason, reason::SECRET_NAME_CONFLICT);
         }
     }
+}
+
+#[test]
+fn rotation_has_defaults() {
+    let plan = |spec: &str| valid(&format!("{{redirectUris: [https://a.example], {spec}}}")).rotation;
+    assert_eq!(
+        (plan("").interval, plan("").overlap),
+        (None, Duration::from_hours(24))
+    );
+    let monthly = plan("rotation: {interval: 30d}");
+    assert_eq!(monthly.interval, Some(Duration::from_hours(30 * 24)));
+    assert_eq!(monthly.overlap, Duration::from_hours(24));
+    assert_eq!(plan("rotation: {overlap: 0s}").overlap, Duration::ZERO);
+    assert_eq!(
+        plan("rotation: {interval: 1h, overlap: 59m}").interval,
+        Some(Duration::from_hours(1))
+    );
+}
+
+fn with_own_id(namespace: &str, client_id: &str, allowed: bool) -> Result<ValidClient, Verdict> {
+    let spec = format!("{{clientId: '{client_id}', {MINIMAL}}}");
+    let settings = ControllerSettings {
+        allow_own_client_ids: allowed,
+        ..settings()
+    };
+    validate(&client(namespace, "shop", &spec), &settings, None)
+}
+
+#[test]
+fn an_own_client_id_needs_the_flag_and_never_looks_like_another_namespaces() {
+    for id in ["shop", "Shop.web", "team-a.web", "team-a.shop", "a_b.c", "x~y"] {
+        let valid = with_own_id("team-a", id, true).unwrap();
+        assert_eq!(valid.client.client_id.as_str(), id);
+    }
+    let long = "x".repeat(129);
+    for id in [
+        "team-b.shop",
+        "shop.example.org",
+        "1.2",
+        "a b",
+        "",
+        "\u{e4}",
+        "a/b",
+        long.as_str(),
+    ] {
+        let verdict = with_own_id("team-a", id, true).unwrap_err();
+        assert_eq!(verdict.reason, reason::INVALID_SPEC, "{id}");
+        assert!(
+            verdict.message.starts_with("spec.clientId "),
+            "{}",
+            verdict.message
+        );
+    }
+    let verdict = with_own_id("team-a", "shop", false).unwrap_err();
+    assert_eq!(verdict.reason, reason::NOT_ALLOWED);
+    assert!(
+        verdict.message.contains("--allow-own-client-ids"),
+        "{}",
+        verdict.message
+    );
+    // The default may be written out.
+    with_own_id("team-a", "team-a.shop", false).unwrap();
+}
+
+#[test]
+fn a_client_keeps_the_id_that_it_has() {
+    let valid = with_own_id("team-a", "shop", true).unwrap();
+    let held = ClientRecord {
+        client: valid.client,
+        resource: valid.resource,
+        secret_name: valid.secret_name,
+        secret_versions: Vec::new(),
+        absent_since: None,
+        done: None,
+        observed_rotation: crate::store::records::ObservedRotation::default(),
+    };
+    let now = |spec: &str| validate(&client("team-a", "shop", spec), &settings(), Some(&held));
+    let same = now(&format!("{{clientId: shop, {MINIMAL}}}")).unwrap();
+    assert_eq!(same.client.client_id.as_str(), "shop", "the flag may go");
+    for spec in [format!("{{clientId: other, {MINIMAL}}}"), MINIMAL.to_owned()] {
+        let verdict = now(&spec).unwrap_err();
+        assert!(
+            verdict.message.contains("cannot be changed"),
+            "{}",
+            verdict.message
+        );
+    }
+}
+
+#[test]
+fn skipping_consent_needs_the_flag() {
+    let resource = client("team-a", "shop", &format!("{{consent: Skip, {MINIMAL}}}"));
+    let verdict = validate(&resource, &settings(), None).unwrap_err();
+    assert_eq!(verdict.reason, reason::NOT_ALLOWED);
+    assert!(
+        verdict.message.contains("--allow-consent-skip"),
+        "{}",
+        verdict.message
+    );
+    let settings = ControllerSettings {
+        allow_consent_skip: true,
+        ..settings()
+    };
+    let valid = validate(&resource, &settings, None).unwrap();
+    assert_eq!(valid.client.consent, ConsentPolicy::Skip);
 }
