@@ -55,7 +55,9 @@ deny: ## licences, sources and banned crates of all dependencies
 
 tools:
 	@$(TOOLS)/kube.sh
-	@$(TOOLS)/helm.sh >/dev/null
+	@$(TOOLS)/helm.sh 3 >/dev/null
+	@$(TOOLS)/helm.sh 4 >/dev/null
+	@$(TOOLS)/crds.sh >/dev/null
 
 browser-tools:
 	@# Where these cannot be installed, the browser tests say so and are skipped; with CI=true that fails.

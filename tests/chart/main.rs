@@ -6,12 +6,15 @@
 )]
 
 mod crds;
+mod first_user;
 mod installation;
 mod objects;
 mod people;
 mod policies;
+mod reach;
 mod rights;
 mod secret_access;
+mod upgrade;
 mod values;
 
 #[path = "../common/owned_secret.rs"]
@@ -23,7 +26,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use kube::Client;
 use serde_json::{Value, json};
-use testbed::helm::{Helm, Release};
+use testbed::helm::{Helm, Major, Release};
 use testbed::installation::install_chart;
 use testbed::raw::{Answer, Call};
 use testbed::{Cluster, cluster, poll};
@@ -81,8 +84,59 @@ async fn render(values: Value) -> Vec<Value> {
     render_release(&release(values)).await
 }
 
+/// Both Helms render the same objects, in whatever order.
 async fn render_release(release: &Release) -> Vec<Value> {
-    Helm::offline().unwrap().template(release).await.unwrap()
+    let [three, four] = Major::ALL.map(async |major| {
+        let helm = Helm::offline_of(major).unwrap();
+        let mut objects = helm.template(release).await.unwrap();
+        objects.sort_by_key(|object| format!("{} {}", object["kind"], object["metadata"]["name"]));
+        objects
+    });
+    let (three, four) = tokio::join!(three, four);
+    assert_eq!(three, four, "Helm 3 and Helm 4");
+    three
+}
+
+/// What Helm says against a release, in the words of Helm 3; both of them refuse it.
+async fn refusals(release: &Release) -> [String; 2] {
+    let [three, four] =
+        Major::ALL.map(
+            async |major| match Helm::offline_of(major).unwrap().template(release).await {
+                Ok(_) => panic!("{major:?} takes {}", release.values),
+                Err(error) => in_words_of_helm_3(&format!("{error:#}")),
+            },
+        );
+    let (three, four) = tokio::join!(three, four);
+    [three, four]
+}
+
+/// Helm 4 says where and what in another way: `at '/crds/keep': got string, want boolean`.
+fn in_words_of_helm_3(said: &str) -> String {
+    let line = |line: &str| {
+        let Some((path, what)) = line
+            .strip_prefix("- at '")
+            .and_then(|rest| rest.split_once("': "))
+        else {
+            return line.to_owned();
+        };
+        let path = path.trim_start_matches('/').replace('/', ".");
+        let what = if let Some(key) = what.strip_prefix("additional properties '") {
+            let key = key.split_once('\'').map_or(key, |(key, _)| key);
+            format!("Additional property {key} is not allowed")
+        } else if what.starts_with("got ") {
+            format!("Invalid type. {what}")
+        } else if what.starts_with("minimum: ") {
+            format!("Must be greater than or equal. {what}")
+        } else {
+            what.replace("does not match pattern", "Does not match pattern")
+                .split_once("Does not match pattern")
+                .map_or(what.to_owned(), |(_, pattern)| {
+                    format!("Does not match pattern{pattern}")
+                })
+        };
+        format!("- {}: {what}", if path.is_empty() { "(root)" } else { &path })
+    };
+    said.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A release with an issuer, unless these values name another one.

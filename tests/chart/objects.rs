@@ -337,3 +337,60 @@ async fn pods_are_placed_as_wanted() {
     );
     assert_eq!(metadata["annotations"], json!({ "note": "x" }));
 }
+
+/// What no value of its own stands for can still be said.
+#[tokio::test]
+async fn a_release_can_be_added_to() {
+    let objects = render(json!({
+        "commonLabels": { "team": "id", "app.kubernetes.io/name": "other" },
+        "podLabels": { "team": "pods" },
+        "extraArgs": ["--some-flag=a b"],
+        "extraEnv": [{ "name": "HTTPS_PROXY", "value": "http://proxy:3128" }],
+        "extraVolumes": [{ "name": "more", "emptyDir": {} }],
+        "extraVolumeMounts": [{ "name": "more", "mountPath": "/more" }],
+        "extraObjects": [
+            { "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "{{ verbatim }}" } },
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'of-{{ .Release.Name }}'}",
+        ],
+    }))
+    .await;
+    let container = container(&objects);
+    assert_eq!(arguments(&objects).last().unwrap(), "--some-flag=a b");
+    assert_eq!(
+        container["env"],
+        json!([{ "name": "HTTPS_PROXY", "value": "http://proxy:3128" }])
+    );
+    assert_eq!(
+        container["volumeMounts"][1],
+        json!({ "name": "more", "mountPath": "/more" })
+    );
+    assert_eq!(
+        pod(&objects)["volumes"][1],
+        json!({ "name": "more", "emptyDir": {} })
+    );
+    object(&objects, "ConfigMap", "{{ verbatim }}");
+    object(&objects, "ConfigMap", "of-claviger");
+    for object in &objects {
+        let kind = object["kind"].as_str().unwrap();
+        if kind == "CustomResourceDefinition" || kind == "ConfigMap" {
+            continue;
+        }
+        assert_eq!(object["metadata"]["labels"]["team"], "id", "{object}");
+        assert_eq!(
+            object["metadata"]["labels"]["app.kubernetes.io/name"], "claviger",
+            "{object}"
+        );
+    }
+    let deployment = object(&objects, "Deployment", "claviger");
+    assert_eq!(
+        deployment["spec"]["template"]["metadata"]["labels"]["team"],
+        "pods"
+    );
+    assert_eq!(
+        deployment["spec"]["selector"]["matchLabels"]
+            .as_object()
+            .unwrap()
+            .len(),
+        2
+    );
+}

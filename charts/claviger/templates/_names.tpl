@@ -41,4 +41,53 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- include "claviger.commonlabels" . }}
+{{- end -}}
+
+{{/* The administrator's, each in a line of its own; those that are ours stay ours. */}}
+{{- define "claviger.commonlabels" -}}
+{{- range $key, $value := omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* The issuer's host without a port, its path without a slash at the end. */}}
+{{- define "claviger.issuerhost" -}}
+{{- (urlParse .Values.issuer).hostname -}}
+{{- end -}}
+{{- define "claviger.issuerpath" -}}
+{{- (urlParse .Values.issuer).path | trimSuffix "/" -}}
+{{- end -}}
+
+{{/* Addresses are no names of hosts, to an Ingress, a Gateway or a certificate. */}}
+{{- define "claviger.isaddress" -}}
+{{- if regexMatch `^([0-9.]+|.*:.*)$` (include "claviger.issuerhost" .) -}}yes{{- end -}}
+{{- end -}}
+
+{{/* What leads to claviger under the issuer's host: type and path, one a line. */}}
+{{- define "claviger.paths" -}}
+{{- $path := include "claviger.issuerpath" . -}}
+Prefix {{ $path | default "/" }}
+{{- if $path }}
+Exact /.well-known/openid-configuration{{ $path }}
+Exact /.well-known/oauth-authorization-server{{ $path }}
+{{- end }}
+{{- end -}}
+
+{{/* Of the public port: its name says what it speaks. */}}
+{{- define "claviger.scheme" -}}
+{{- ternary "https" "http" .Values.tls.enabled -}}
+{{- end -}}
+{{- define "claviger.serviceport" -}}
+{{- .Values.service.port | default (ternary 443 80 .Values.tls.enabled) -}}
+{{- end -}}
+
+{{/* The Secret that cert-manager writes. */}}
+{{- define "claviger.certificatesecret" -}}
+{{- .Values.certificate.secretName | default (printf "%s-tls" (include "claviger.fullname" .)) -}}
+{{- end -}}
+
+{{/* The Secret with claviger's own certificate. */}}
+{{- define "claviger.tlssecret" -}}
+{{- .Values.tls.secretName | default (include "claviger.certificatesecret" .) -}}
 {{- end -}}

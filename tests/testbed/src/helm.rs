@@ -10,9 +10,31 @@ use tokio::process::Command;
 use crate::folder::Folder;
 use crate::{command, tools};
 
+/// A major version of Helm that the chart is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Major {
+    /// Helm 3.
+    Three,
+    /// Helm 4.
+    Four,
+}
+
+impl Major {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Three, Self::Four];
+
+    fn program(self) -> Result<PathBuf> {
+        match self {
+            Self::Three => tools::helm(),
+            Self::Four => tools::helm4(),
+        }
+    }
+}
+
 /// Helm, with its own files in a temporary folder and, if it is to talk to a cluster, a kubeconfig.
 pub struct Helm {
     program: PathBuf,
+    chart: PathBuf,
     kubeconfig: Option<PathBuf>,
     home: Folder,
 }
@@ -40,21 +62,38 @@ impl Release {
 }
 
 impl Helm {
-    /// Helm for rendering only.
+    /// Helm 3 for rendering only.
     pub fn offline() -> Result<Self> {
+        Self::offline_of(Major::Three)
+    }
+
+    /// A Helm for rendering only.
+    pub fn offline_of(major: Major) -> Result<Self> {
         Ok(Self {
-            program: tools::helm()?,
+            program: major.program()?,
+            chart: Self::chart(),
             kubeconfig: None,
             home: Folder::new("helm")?,
         })
     }
 
-    /// Helm for a cluster.
+    /// Helm 3 for a cluster.
     pub fn new(kubeconfig: &Path) -> Result<Self> {
+        Self::new_of(Major::Three, kubeconfig)
+    }
+
+    /// A Helm for a cluster.
+    pub fn new_of(major: Major, kubeconfig: &Path) -> Result<Self> {
         Ok(Self {
             kubeconfig: Some(kubeconfig.to_owned()),
-            ..Self::offline()?
+            ..Self::offline_of(major)?
         })
+    }
+
+    /// The same Helm with another chart: a folder or a package.
+    #[must_use]
+    pub fn with_chart(self, chart: PathBuf) -> Self {
+        Self { chart, ..self }
     }
 
     /// The folder of the chart.
@@ -114,6 +153,21 @@ impl Helm {
         .await
     }
 
+    /// `helm upgrade --install`.
+    pub async fn upgrade_or_install(&self, release: &Release) -> Result<String> {
+        self.run(
+            &[
+                "upgrade",
+                "--install",
+                &release.name,
+                "--namespace",
+                &release.namespace,
+            ],
+            &release.values,
+        )
+        .await
+    }
+
     /// `helm uninstall`.
     pub async fn uninstall(&self, release: &Release) -> Result<String> {
         command::run(
@@ -125,7 +179,7 @@ impl Helm {
 
     async fn run(&self, arguments: &[&str], values: &Value) -> Result<String> {
         let mut helm = self.command(arguments);
-        helm.arg(Self::chart()).args(["--values", "-"]);
+        helm.arg(&self.chart).args(["--values", "-"]);
         command::run(helm, &values.to_string()).await
     }
 

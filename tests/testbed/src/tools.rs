@@ -42,6 +42,18 @@ pub fn helm() -> Result<PathBuf> {
     helm_or_kubectl("helm")
 }
 
+/// Helm 4.
+pub fn helm4() -> Result<PathBuf> {
+    static FOLDER: OnceLock<Result<String, String>> = OnceLock::new();
+    Ok(folder(&FOLDER, "helm.sh", &["4"])?.join("helm"))
+}
+
+/// The folder with the definitions of the custom resources of other projects that the chart can make.
+pub fn foreign_definitions() -> Result<PathBuf> {
+    static FOLDER: OnceLock<Result<String, String>> = OnceLock::new();
+    folder(&FOLDER, "crds.sh", &[])
+}
+
 /// kubectl.
 pub fn kubectl() -> Result<PathBuf> {
     helm_or_kubectl("kubectl")
@@ -50,11 +62,7 @@ pub fn kubectl() -> Result<PathBuf> {
 /// A Chromium.
 pub fn chromium() -> Result<PathBuf> {
     static FOUND: OnceLock<Result<String, String>> = OnceLock::new();
-    FOUND
-        .get_or_init(|| script("chromium.sh").map_err(|error| format!("{error:#}")))
-        .clone()
-        .map(PathBuf::from)
-        .map_err(anyhow::Error::msg)
+    folder(&FOUND, "chromium.sh", &[])
 }
 
 /// Installs the Node packages that drive Chromium, and gives the folder whose `node_modules` holds them.
@@ -83,24 +91,30 @@ fn kube_binary(conventional: &str, built: &str) -> PathBuf {
 /// The script prints a folder, or nothing where the PATH has both.
 fn helm_or_kubectl(name: &str) -> Result<PathBuf> {
     static FOLDER: OnceLock<Result<String, String>> = OnceLock::new();
-    let folder = FOLDER
-        .get_or_init(|| script("helm.sh").map_err(|error| format!("{error:#}")))
+    Ok(folder(&FOLDER, "helm.sh", &["3"])?.join(name))
+}
+
+/// The path that a script prints.
+fn folder(found: &OnceLock<Result<String, String>>, name: &str, arguments: &[&str]) -> Result<PathBuf> {
+    found
+        .get_or_init(|| script(name, arguments).map_err(|error| format!("{error:#}")))
         .clone()
-        .map_err(anyhow::Error::msg)?;
-    Ok(Path::new(&folder).join(name))
+        .map(PathBuf::from)
+        .map_err(anyhow::Error::msg)
 }
 
 fn once(installed: &OnceLock<Result<(), String>>, name: &str) -> Result<()> {
     installed
-        .get_or_init(|| script(name).map(drop).map_err(|error| format!("{error:#}")))
+        .get_or_init(|| script(name, &[]).map(drop).map_err(|error| format!("{error:#}")))
         .clone()
         .map_err(anyhow::Error::msg)
 }
 
 /// Runs one of the scripts, lets it speak on standard error, and gives what it printed.
-fn script(name: &str) -> Result<String> {
+fn script(name: &str, arguments: &[&str]) -> Result<String> {
     let path = root().join("tests/tools").join(name);
     let output = Command::new(&path)
+        .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
