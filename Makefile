@@ -12,9 +12,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: tools ## claviger on a Kubernetes API server of its own, with a sample app to sign in to (ARGS=--once: check and end)
+run: tools ## claviger on a Kubernetes API server of its own, with a sample app to sign in to (ARGS=--once: check and end); CLUSTER=current: on that of the current kubectl context, which asks unless YES=<context>
 	@$(CARGO) build --workspace --bins
-	@$(TARGET)/debug/testbed run $(ARGS)
+	@$(TARGET)/debug/testbed run $(if $(CLUSTER),--cluster='$(CLUSTER)') $(if $(YES),--yes='$(YES)') $(ARGS)
 
 test: tools browser-tools ## every test, against a real API server and a real Chromium
 	$(CARGO) test --workspace

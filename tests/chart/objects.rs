@@ -114,7 +114,8 @@ async fn claviger_is_started_with_the_values() {
     let objects = render(json!({
         "issuer": "https://example.org/sso",
         "watchNamespaces": ["team-a", "team-b"],
-        "keyring": { "secretName": "keys" },
+        "keyring": { "secretName": "keys", "signingKeyRotation": "30d" },
+        "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
         "logging": { "format": "text", "filter": "info,claviger=debug" },
     }))
     .await;
@@ -122,6 +123,8 @@ async fn claviger_is_started_with_the_values() {
     for argument in [
         "--issuer=https://example.org/sso",
         "--keyring=secret:keys",
+        "--signing-key-rotation=30d",
+        "--trusted-proxies=10.0.0.0/8,fd00::/8",
         "--watch-namespaces=team-a,team-b",
         "--log-format=text",
         "--log=info,claviger=debug",
@@ -136,7 +139,14 @@ async fn claviger_is_started_with_the_values() {
 /// The binary knows every flag that the chart uses and takes every value; `--help` at the end keeps it from serving.
 #[tokio::test]
 async fn the_binary_takes_these_arguments() {
-    let objects = render(json!({ "watchNamespaces": ["team-a", "team-b"] })).await;
+    let objects = render(json!({
+        "watchNamespaces": ["team-a", "team-b"],
+        "keyring": { "signingKeyRotation": "30d" },
+        "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
+        "persistence": { "recover": true },
+        "tls": { "enabled": true, "secretName": "mine" },
+    }))
+    .await;
     let run = |arguments: &[String]| {
         let output = Command::new(env!("CARGO_BIN_EXE_claviger"))
             .args(arguments)

@@ -19,6 +19,7 @@ pub(crate) fn everything() -> Value {
             "annotations": { "a": "b" },
             "parentRefs": [{ "name": "public", "namespace": "gateways", "sectionName": "https" }],
         },
+        "trustedProxies": ["10.0.0.0/8"],
         "tls": { "enabled": true },
         "certificate": {
             "enabled": true,

@@ -236,6 +236,14 @@ async fn bad_values_are_refused_with_their_name() {
             json!({ "extraArgs": ["--log=debug"] }),
             "extraArgs: --log is refused, since the chart sets it: use logging.filter",
         ),
+        (
+            json!({ "trustedProxies": ["proxy.example.org"] }),
+            "trustedProxies.0: Does not match",
+        ),
+        (
+            json!({ "keyring": { "signingKeyRotation": "90 days" } }),
+            "keyring.signingKeyRotation: Does not match",
+        ),
         (json!({ "extraArgs": ["issuer"] }), "extraArgs.0: Does not match"),
         (
             json!({ "extraEnv": [{ "name": "CLAVIGER_LOG_FORMAT", "value": "text" }] }),

@@ -122,6 +122,8 @@ What the schema cannot say in words that help. The first template that needs one
 --watch-namespaces: watchNamespaces
 --log-format: logging.format
 --log: logging.filter
+--signing-key-rotation: keyring.signingKeyRotation
+--trusted-proxies: trustedProxies
 --tls-cert: tls
 --tls-key: tls
 {{- end -}}

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
+use serde_json::Value;
 
 use crate::cluster::audit::AuditEvent;
 use crate::cluster::control_plane::{Addresses, ControlPlane};
@@ -33,18 +34,38 @@ pub struct ClusterOptions {
     pub logs: Option<PathBuf>,
 }
 
-/// A running control plane. Dropping it ends its processes and removes its folder.
+/// A running control plane, or a cluster of somebody's. Dropping it ends the processes that are ours and removes its
+/// folder.
 pub struct Cluster {
     // Processes are dropped before the folder they write into.
-    plane: Mutex<ControlPlane>,
+    own: Option<Own>,
     refreshers: Mutex<Vec<service_account::Refresher>>,
     credentials: Credentials,
-    addresses: Addresses,
     logs: PathBuf,
     folder: Folder,
 }
 
+/// What only a control plane of ours has.
+struct Own {
+    plane: Mutex<ControlPlane>,
+    addresses: Addresses,
+}
+
 impl Cluster {
+    /// A cluster of somebody's, by a kubeconfig with nothing but the context to use, everything of it inline.
+    pub fn of(kubeconfig: &Value, logs: PathBuf) -> Result<Self> {
+        let folder = Folder::new("cluster")?;
+        let credentials = Credentials::of(kubeconfig)?;
+        folder.write("admin.kubeconfig", credentials.admin())?;
+        Ok(Self {
+            own: None,
+            refreshers: Mutex::default(),
+            credentials,
+            logs,
+            folder,
+        })
+    }
+
     /// Starts etcd and the API server and waits until it is ready and has made its own namespaces.
     pub async fn start(options: ClusterOptions) -> Result<Self> {
         let binaries = tokio::task::spawn_blocking(crate::tools::kube).await??;
@@ -54,10 +75,12 @@ impl Cluster {
         let logs = options.logs.clone().unwrap_or_else(|| folder.join("logs"));
         let plane = ControlPlane::start(binaries, &folder, &addresses, &options, &logs)?;
         let cluster = Self {
-            plane: Mutex::new(plane),
+            own: Some(Own {
+                plane: Mutex::new(plane),
+                addresses,
+            }),
             refreshers: Mutex::default(),
             credentials,
-            addresses,
             logs,
             folder,
         };
@@ -87,23 +110,31 @@ impl Cluster {
 
     /// Starts the controllers that collect garbage, empty namespaces, make default ServiceAccounts, aggregate roles.
     /// Only after the custom resource definitions are there, or the first collection waits for most of a minute.
+    /// A cluster of somebody's has its own.
     pub async fn start_controller_manager(&self) -> Result<()> {
-        self.plane().start_controller_manager(&self.folder)?;
+        let Some(own) = &self.own else { return Ok(()) };
+        own.plane().start_controller_manager(&self.folder)?;
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, "kube-system");
         let what = "the controller manager to make the default ServiceAccount";
         let look = async || Ok(accounts.get_opt("default").await?);
-        poll::until_unless(what, START, || self.plane().check_alive(), look).await?;
+        poll::until_unless(what, START, || own.plane().check_alive(), look).await?;
         Ok(())
     }
 
     /// Ends the API server, as in an outage. etcd and everything in it stays.
     pub fn stop_api_server(&self) {
-        self.plane().stop_api_server();
+        if let Some(own) = &self.own {
+            own.plane().stop_api_server();
+        }
     }
 
     /// Starts the API server again, on the same port, and waits until it is ready.
     pub async fn start_api_server(&self) -> Result<()> {
-        self.plane().start_api_server(&self.folder, &self.addresses)?;
+        let own = self
+            .own
+            .as_ref()
+            .context("this API server is not ours to start")?;
+        own.plane().start_api_server(&self.folder, &own.addresses)?;
         self.wait_until_ready().await
     }
 
@@ -114,7 +145,7 @@ impl Cluster {
 
     /// The URL of the API server.
     pub fn url(&self) -> String {
-        self.addresses.apiserver_url()
+        self.credentials.server()
     }
 
     /// The folder with the logs of the servers.
@@ -124,7 +155,7 @@ impl Cluster {
 
     /// A client with all rights, for the runtime that calls this.
     pub fn client(&self) -> Result<Client> {
-        credentials::client(&self.credentials.kubeconfig(&self.credentials.admin_token))
+        credentials::client(&self.credentials.admin())
     }
 
     /// A client with the rights of a ServiceAccount, good for an hour, for the runtime that calls this.
@@ -144,7 +175,7 @@ impl Cluster {
             .folder
             .write(&format!("{namespace}.{name}.kubeconfig"), kubeconfig)?;
         let refresher = service_account::Refresher::start(
-            self.credentials.kubeconfig(&self.credentials.admin_token),
+            self.credentials.admin(),
             service_account::Account {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
@@ -198,13 +229,15 @@ impl Cluster {
         poll::until_unless(
             "the API server to be ready",
             START,
-            || self.plane().check_alive(),
+            || self.own.as_ref().map_or(Ok(()), |own| own.plane().check_alive()),
             look,
         )
         .await?;
         Ok(())
     }
+}
 
+impl Own {
     fn plane(&self) -> MutexGuard<'_, ControlPlane> {
         lock(&self.plane)
     }

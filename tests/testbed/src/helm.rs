@@ -153,6 +153,21 @@ impl Helm {
         .await
     }
 
+    /// `helm upgrade --reuse-values`: only these values change.
+    pub async fn upgrade_reusing(&self, release: &Release) -> Result<String> {
+        self.run(
+            &[
+                "upgrade",
+                "--reuse-values",
+                &release.name,
+                "--namespace",
+                &release.namespace,
+            ],
+            &release.values,
+        )
+        .await
+    }
+
     /// `helm upgrade --install`.
     pub async fn upgrade_or_install(&self, release: &Release) -> Result<String> {
         self.run(
@@ -175,6 +190,16 @@ impl Helm {
             "",
         )
         .await
+    }
+
+    /// `helm list` of all namespaces: everything that it tells of each release.
+    pub async fn list(&self) -> Result<Vec<Value>> {
+        let text = command::run(
+            self.command(&["list", "--all", "--all-namespaces", "--max=0", "--output=json"]),
+            "",
+        )
+        .await?;
+        serde_json::from_str(&text).context("helm listed something that is not JSON")
     }
 
     async fn run(&self, arguments: &[&str], values: &Value) -> Result<String> {

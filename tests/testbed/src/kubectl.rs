@@ -40,6 +40,12 @@ impl Kubectl {
             .await
     }
 
+    /// `kubectl create` of one or more documents: what is there already is refused.
+    pub async fn create(&self, manifests: &str) -> Result<String> {
+        self.run_with_input(&["create", "--filename", "-"], manifests)
+            .await
+    }
+
     async fn run_with_input(&self, arguments: &[&str], input: &str) -> Result<String> {
         let mut kubectl = Command::new(&self.program);
         kubectl.args(arguments).env("KUBECONFIG", &self.kubeconfig);

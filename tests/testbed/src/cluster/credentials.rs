@@ -16,9 +16,10 @@ use crate::random;
 
 /// What it takes to speak to the API server.
 pub(super) struct Credentials {
-    server: String,
-    authority: String,
-    pub(super) admin_token: String,
+    /// As in a kubeconfig.
+    cluster: Value,
+    /// Likewise.
+    admin: Value,
 }
 
 impl Credentials {
@@ -34,12 +35,38 @@ impl Credentials {
             format!("{admin_token},admin,admin,\"system:masters\"\n"),
         )?;
         let made = Self {
-            server: addresses.apiserver_url(),
-            authority,
-            admin_token,
+            cluster: json!({
+                "server": addresses.apiserver_url(),
+                "certificate-authority-data": STANDARD.encode(authority),
+            }),
+            admin: json!({ "token": admin_token }),
         };
-        folder.write("admin.kubeconfig", made.kubeconfig(&made.admin_token))?;
+        folder.write("admin.kubeconfig", made.admin())?;
         Ok(made)
+    }
+
+    /// Those of a kubeconfig that has one cluster and one user.
+    pub(super) fn of(kubeconfig: &Value) -> Result<Self> {
+        let one = |kind: &str, name: &str| {
+            let found = kubeconfig[kind][0][name].clone();
+            (!found.is_null())
+                .then_some(found)
+                .with_context(|| format!("the kubeconfig of the current context has no {name}"))
+        };
+        Ok(Self {
+            cluster: one("clusters", "cluster")?,
+            admin: one("users", "user")?,
+        })
+    }
+
+    /// The URL of the API server.
+    pub(super) fn server(&self) -> String {
+        self.cluster["server"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The kubeconfig of whoever may do everything.
+    pub(super) fn admin(&self) -> String {
+        self.kubeconfig_for(&self.admin)
     }
 
     /// A kubeconfig with a token in it.
@@ -54,12 +81,10 @@ impl Credentials {
 
     /// JSON is YAML, and every reader of kubeconfigs takes it.
     fn kubeconfig_for(&self, user: &Value) -> String {
-        let authority = STANDARD.encode(&self.authority);
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{ "name": "testbed", "cluster": {
-                "server": self.server, "certificate-authority-data": authority } }],
+            "clusters": [{ "name": "testbed", "cluster": self.cluster }],
             "users": [{ "name": "user", "user": user }],
             "contexts": [{ "name": "testbed", "context": { "cluster": "testbed", "user": "user" } }],
             "current-context": "testbed",
