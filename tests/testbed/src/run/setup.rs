@@ -9,10 +9,34 @@ use testbed::relying_party::Registration;
 use testbed::sample_app::SampleApp;
 use testbed::{Cluster, ClusterOptions, Installation, InstallationOptions, installation, tools};
 
+use crate::run::current::Current;
 use crate::steps::Steps;
+
+/// Where things go.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// The release.
+    pub(super) release: String,
+    /// Its namespace.
+    pub(super) home: String,
+    /// The namespace of the app.
+    pub(super) team: String,
+}
+
+impl Places {
+    /// On a cluster of our own.
+    pub(super) fn usual() -> Self {
+        Self {
+            release: "claviger".to_owned(),
+            home: "claviger".to_owned(),
+            team: "team-a".to_owned(),
+        }
+    }
+}
 
 /// Everything that runs, and what is known about it.
 pub(super) struct Setup {
+    pub(super) places: Places,
     pub(super) installation: Installation,
     pub(super) kubectl: Kubectl,
     pub(super) username: String,
@@ -23,26 +47,32 @@ pub(super) struct Setup {
 
 /// What runs before anybody is registered.
 pub(super) struct Started {
+    places: Places,
     installation: Installation,
     kubectl: Kubectl,
 }
 
 impl Started {
-    pub(super) async fn start(steps: &Steps, logs: &Path) -> Result<Self> {
+    pub(super) async fn start(steps: &Steps, logs: &Path, current: Option<&Current>) -> Result<Self> {
         steps.heading("A cluster with claviger");
         let program = claviger::binary()?;
-        let cluster = steps
-            .step(
-                "Starting a Kubernetes API server",
-                |cluster: &Cluster| format!("A Kubernetes API server runs on {}", cluster.url()),
-                Cluster::start(ClusterOptions {
-                    audit_log: true,
-                    logs: Some(logs.to_owned()),
-                }),
-            )
-            .await?;
+        let (cluster, places, values) = match current {
+            None => (
+                own_cluster(steps, logs).await?,
+                Places::usual(),
+                serde_json::json!({}),
+            ),
+            Some(current) => (
+                current.prepare(steps, logs).await?,
+                current.places().clone(),
+                // What this run brings goes with it; no pod runs that would use a volume.
+                serde_json::json!({ "crds": { "keep": false }, "persistence": { "enabled": false } }),
+            ),
+        };
         let address = Address::choose()?;
-        let release = installation::release(&address, &serde_json::json!({}));
+        let mut release = installation::release(&address, &values);
+        release.name.clone_from(&places.release);
+        release.namespace.clone_from(&places.home);
         let account = steps
             .step(
                 "Installing claviger's chart with Helm",
@@ -65,6 +95,7 @@ impl Started {
             )
             .await?;
         Ok(Self {
+            places,
             installation,
             kubectl,
         })
@@ -72,6 +103,7 @@ impl Started {
 
     pub(super) async fn register(self, steps: &Steps) -> Result<Setup> {
         let Self {
+            places,
             installation,
             kubectl,
         } = self;
@@ -80,9 +112,10 @@ impl Started {
             .step(
                 "Applying examples/quickstart.yaml",
                 |()| {
-                    "Applied the OidcUser ada, a person, and the OidcClient shop, an app of team-a".to_owned()
+                    let team = &places.team;
+                    format!("Applied the OidcUser ada, a person, and the OidcClient shop, an app of {team}")
                 },
-                apply(&kubectl),
+                apply(&kubectl, &places),
             )
             .await?;
         steps
@@ -92,7 +125,7 @@ impl Started {
                     "Both are Ready: claviger has made a password for ada and credentials for the shop"
                         .to_owned()
                 },
-                wait_until_ready(&kubectl),
+                wait_until_ready(&kubectl, &places),
             )
             .await?;
         let app_port = SampleApp::choose_port()?;
@@ -106,11 +139,12 @@ impl Started {
                         registration.client_id
                     )
                 },
-                registration(&installation, redirect_uri),
+                registration(&installation, &places.team, redirect_uri),
             )
             .await?;
         let password = installation.password("ada").await?;
         Ok(Setup {
+            places,
             installation,
             kubectl,
             username: "ada".to_owned(),
@@ -121,17 +155,39 @@ impl Started {
     }
 }
 
-async fn apply(kubectl: &Kubectl) -> Result<()> {
+async fn own_cluster(steps: &Steps, logs: &Path) -> Result<Cluster> {
+    steps
+        .step(
+            "Starting a Kubernetes API server",
+            |cluster: &Cluster| format!("A Kubernetes API server runs on {}", cluster.url()),
+            Cluster::start(ClusterOptions {
+                audit_log: true,
+                logs: Some(logs.to_owned()),
+            }),
+        )
+        .await
+}
+
+async fn apply(kubectl: &Kubectl, places: &Places) -> Result<()> {
     let manifest = tools::root().join("examples/quickstart.yaml");
     let text = std::fs::read_to_string(&manifest)
         .with_context(|| format!("failed to read {}", manifest.display()))?;
-    kubectl.run(&["create", "namespace", "team-a"]).await?;
+    let text = text
+        .replace("namespace: claviger", &format!("namespace: {}", places.home))
+        .replace("namespace: team-a", &format!("namespace: {}", places.team));
+    // On a cluster of somebody's it is there already, marked as ours.
+    if *places.team == *Places::usual().team {
+        kubectl.run(&["create", "namespace", &places.team]).await?;
+    }
     kubectl.apply(&text).await?;
     Ok(())
 }
 
-async fn wait_until_ready(kubectl: &Kubectl) -> Result<()> {
-    for (kind_and_name, namespace) in [("oidcuser/ada", "claviger"), ("oidcclient/shop", "team-a")] {
+async fn wait_until_ready(kubectl: &Kubectl, places: &Places) -> Result<()> {
+    for (kind_and_name, namespace) in [
+        ("oidcuser/ada", places.home.as_str()),
+        ("oidcclient/shop", places.team.as_str()),
+    ] {
         let waited = kubectl
             .run(&[
                 "wait",
@@ -152,8 +208,12 @@ async fn wait_until_ready(kubectl: &Kubectl) -> Result<()> {
     Ok(())
 }
 
-async fn registration(installation: &Installation, redirect_uri: String) -> Result<Registration> {
-    let data = installation.resources()?.secret("team-a", "shop-oidc").await?;
+async fn registration(
+    installation: &Installation,
+    namespace: &str,
+    redirect_uri: String,
+) -> Result<Registration> {
+    let data = installation.resources()?.secret(namespace, "shop-oidc").await?;
     let value = |key: &str| {
         data.get(key)
             .cloned()
