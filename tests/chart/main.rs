@@ -8,6 +8,7 @@
 mod crds;
 mod first_user;
 mod installation;
+mod monitoring;
 mod objects;
 mod people;
 mod policies;

@@ -8,7 +8,12 @@ use testbed::helm::{Helm, Major, Release};
 use crate::{refusals, release, render};
 
 /// Objects whose keys are the administrator's own.
-const FREE: [&str; 12] = [
+const FREE: [&str; 17] = [
+    "monitoring.service.annotations",
+    "monitoring.serviceMonitor.labels",
+    "monitoring.rules.labels",
+    "monitoring.dashboard.labels",
+    "monitoring.dashboard.annotations",
     "serviceAccount.annotations",
     "service.annotations",
     "ingress.annotations",

@@ -22,6 +22,9 @@ use crate::controller::{ControllerContext, Health};
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::ResourceRef;
 
+/// How long work may go on after the stop.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A job that ended.
 pub(super) struct Finished<K> {
     key: ResourceRef,
@@ -139,7 +142,11 @@ impl<R: Reconciler> Driver<R> {
         self.jobs.join_next_with_id().await
     }
 
+    /// Work that is about to end may do so, or what the store has done already would be missing from the audit log. Any
+    /// other is cut off.
     pub(super) async fn stop(&mut self) {
+        let ended = async { while self.jobs.join_next().await.is_some() {} };
+        let _in_time = tokio::time::timeout(GRACE, ended).await;
         self.jobs.shutdown().await;
     }
 

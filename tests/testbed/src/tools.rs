@@ -65,6 +65,16 @@ pub fn chromium() -> Result<PathBuf> {
     folder(&FOUND, "chromium.sh", &[])
 }
 
+/// promtool, which checks and tests rules of Prometheus.
+pub fn promtool() -> Result<PathBuf> {
+    static FOUND: OnceLock<Result<String, String>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| script("promtool.sh").map_err(|error| format!("{error:#}")))
+        .clone()
+        .map(PathBuf::from)
+        .map_err(anyhow::Error::msg)
+}
+
 /// Installs the Node packages that drive Chromium, and gives the folder whose `node_modules` holds them.
 pub fn browser_packages() -> Result<PathBuf> {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
