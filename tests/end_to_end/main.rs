@@ -25,6 +25,7 @@ mod outage;
 mod races;
 mod recovery;
 mod restart;
+mod rights;
 mod scenario;
 mod tls;
 mod wire;

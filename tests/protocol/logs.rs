@@ -171,3 +171,38 @@ async fn rule_87_what_happens_to_grants_is_audited() {
     assert_eq!(events[4]["fields"]["client_id"], "team-a.shop");
     assert_eq!(events[5]["fields"]["client_id"], Value::Null);
 }
+
+/// Every request is one line with method, route, status, duration and id, whatever came of it, and no line has a query.
+#[tokio::test]
+async fn every_request_is_one_line() {
+    let (log, _guard) = Log::capture();
+    let app = TestApp::with_shop_and_ada().await;
+    let mut expected = Vec::new();
+    for (path, route, status, level) in [
+        ("/.well-known/jwks.json", "/.well-known/jwks.json", 200, "DEBUG"),
+        ("/", "/", 200, "DEBUG"),
+        ("/authorize?marked-query", "/authorize", 400, "INFO"),
+        ("/api/token/v2?marked-query", "/api/token/v2", 405, "INFO"),
+        ("/api/userinfo", "/api/userinfo", 401, "INFO"),
+        ("/marked-path", "(no route)", 404, "INFO"),
+    ] {
+        let response = app.get(path).await;
+        assert_eq!(response.status.as_u16(), status, "{path}");
+        let id = response.header("x-request-id").unwrap().to_owned();
+        expected.push((id, route, status, level));
+    }
+    let lines = log.lines();
+    let access: Vec<_> = lines
+        .iter()
+        .filter(|line| line["fields"]["microseconds"].is_u64())
+        .collect();
+    assert_eq!(access.len(), expected.len(), "{access:#?}");
+    for (line, (id, route, status, level)) in access.into_iter().zip(expected) {
+        assert_eq!(line["level"], level, "{line}");
+        assert_eq!(line["span"]["request_id"], id, "{line}");
+        assert_eq!(line["fields"]["method"], "GET", "{line}");
+        assert_eq!(line["fields"]["path"], route, "{line}");
+        assert_eq!(line["fields"]["status"], status, "{line}");
+    }
+    assert!(!log.text().contains("marked"));
+}

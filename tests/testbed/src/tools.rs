@@ -69,7 +69,7 @@ pub fn chromium() -> Result<PathBuf> {
 pub fn promtool() -> Result<PathBuf> {
     static FOUND: OnceLock<Result<String, String>> = OnceLock::new();
     FOUND
-        .get_or_init(|| script("promtool.sh").map_err(|error| format!("{error:#}")))
+        .get_or_init(|| script("promtool.sh", &[]).map_err(|error| format!("{error:#}")))
         .clone()
         .map(PathBuf::from)
         .map_err(anyhow::Error::msg)
