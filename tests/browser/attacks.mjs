@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { App, listen } from "./app.mjs";
-import { atConsent, atError, atSignIn, cookies, signIn, typeCredentials } from "./person.mjs";
+import { allowAgain, atConsent, atError, atSignIn, cookies, signIn, typeCredentials } from "./person.mjs";
 import { scenario, settings } from "./stage.mjs";
 
 const { issuer, person } = settings;
@@ -85,11 +85,15 @@ await scenario("attacks", async (stage) => {
   const question = await hidden(victim.page);
   await victim.page.goto(`${issuer}/logout`);
   const token = await hidden(victim.page);
+  const twice = { new_password: "a stranger's password", repeated_password: "a stranger's password" };
   const site = await strangersSite(stage);
   for (const [path, values] of [
     ["/login", { ...leaked, username: person.username, password: person.password }],
     ["/consent", { ...question, answer: "allow" }],
     ["/logout", token],
+    ["/account/end-other-sessions", token],
+    ["/account/end-app", { ...token, client_id: settings.publicClientId }],
+    ["/account/password", { ...token, current_password: person.password, ...twice }],
   ]) {
     site.show(form(`${issuer}${path}`, values));
     await victim.page.goto(site.url);
@@ -111,6 +115,7 @@ await scenario("attacks", async (stage) => {
   site.show(form(`${issuer}${url.pathname}`, Object.fromEntries(url.searchParams)));
   await victim.page.goto(site.url);
   await victim.page.locator("button").click();
+  await allowAgain(victim.page);
   await app.claims(victim.page, posted);
 
   // rule_76: nobody puts a page of ours into a frame.

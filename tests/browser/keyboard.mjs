@@ -2,31 +2,11 @@
 
 import assert from "node:assert/strict";
 
+import { focused, tabTo } from "./keys.mjs";
 import { atConsent, atSignIn } from "./person.mjs";
 import { scenario, settings } from "./stage.mjs";
 
 const { issuer, person, sampleApp } = settings;
-
-async function focused(page) {
-  return page.evaluate(() => {
-    const { id, ...element } = { id: document.activeElement.id, element: document.activeElement };
-    const style = getComputedStyle(element.element);
-    return { id, outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth) };
-  });
-}
-
-/** Presses Tab until the element has the focus, which the person must be able to see. */
-async function tabTo(page, id, most = 4) {
-  for (let presses = 0; presses <= most; presses += 1) {
-    const now = await focused(page);
-    if (now.id === id) {
-      assert.ok(now.outline >= 2, `nobody can see that ${id} has the focus`);
-      return;
-    }
-    await page.keyboard.press("Tab");
-  }
-  assert.fail(`${most} times Tab do not lead to ${id}`);
-}
 
 await scenario("keyboard", async (stage) => {
   const { page } = await stage.browser();
@@ -60,7 +40,8 @@ await scenario("keyboard", async (stage) => {
   assert.ok((await page.locator("#claims").innerText()).includes(person.email));
 
   await page.goto(`${issuer}/`);
-  await tabTo(page, "logout");
+  await tabTo(page, "account");
+  await tabTo(page, "logout", 1);
   await page.keyboard.press("Enter");
   await page.locator("#confirm-logout").waitFor();
   await tabTo(page, "confirm-logout");

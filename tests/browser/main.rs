@@ -66,6 +66,20 @@ fn rule_62_cookies_and_nothing_else_are_kept_in_a_browser() -> Result<()> {
     stack::play("cookies")
 }
 
+/// A person signs in for their account alone, sees who they are, where they are signed in and which apps have what, and
+/// ends a session, all others, and an app.
+#[test]
+fn rule_75_a_person_sees_and_ends_what_is_theirs() -> Result<()> {
+    stack::play("account")
+}
+
+/// A person chooses another password with the keyboard alone, and again without JavaScript; their other browsers are signed
+/// out.
+#[test]
+fn rule_61_a_person_changes_their_password() -> Result<()> {
+    stack::play("password")
+}
+
 /// The longest names, made of markup, are shown as text and burst no page.
 #[test]
 fn hostile_names_are_text() -> Result<()> {

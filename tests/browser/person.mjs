@@ -42,6 +42,12 @@ export async function signIn(page, app, parameters = {}) {
   return app.claims(page, attempt);
 }
 
+/** Allows an app what it was allowed before: a native app, whose redirect URI proves nothing, asks again (RFC 8252). */
+export async function allowAgain(page) {
+  await atConsent(page);
+  await page.locator("#allow").click();
+}
+
 /** The cookies that claviger has given this browser, as `{browser, session, known}`. */
 export async function cookies(context) {
   const all = await context.cookies(settings.issuer);

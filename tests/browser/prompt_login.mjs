@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { App } from "./app.mjs";
-import { atSignIn, cookies, signIn, typeCredentials } from "./person.mjs";
+import { allowAgain, atSignIn, cookies, signIn, typeCredentials } from "./person.mjs";
 import { scenario, settings } from "./stage.mjs";
 
 const { issuer, person } = settings;
@@ -15,9 +15,10 @@ await scenario("prompt-login", async (stage) => {
   const { session } = await cookies(context);
 
   for (const wish of [{ prompt: "login", max_age: "3600" }, { max_age: "0" }]) {
-    // With the session alone, an ordinary request is answered at once.
+    // With the session alone, an ordinary request is answered.
     const ordinary = app.attempt();
     await page.goto(ordinary.url);
+    await allowAgain(page);
     await app.claims(page, ordinary);
 
     const attempt = app.attempt(wish);
@@ -49,6 +50,7 @@ await scenario("prompt-login", async (stage) => {
     const tab = await stage.tab(context);
     const meanwhile = app.attempt();
     await tab.goto(meanwhile.url);
+    await allowAgain(tab);
     await app.claims(tab, meanwhile);
     await page.reload();
     await asked("an answer in a second tab");

@@ -28,7 +28,7 @@ await scenario("sign-out", async (stage) => {
   const silent = app.attempt({ prompt: "none" });
   const tab = await stage.tab(context);
   await tab.goto(silent.url);
-  await app.claims(tab, silent);
+  assert.equal((await app.answer(tab, silent)).error, "consent_required");
 
   await page.locator("#confirm-logout").click();
   await page.locator("#signed-out").waitFor();
