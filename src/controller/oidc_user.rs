@@ -105,7 +105,7 @@ impl OidcUsers {
             PasswordSource::Secret { name, key } => dereference::secret_value(context, name, key)
                 .await
                 .map_err(|error| ReconcileError::ReadSecret(describe(&error)))?,
-            PasswordSource::None | PasswordSource::Generated => SecretValue::NotAskedFor,
+            PasswordSource::None | PasswordSource::Generated { .. } => SecretValue::NotAskedFor,
         };
         let before = known.as_ref().and_then(|record| record.password.clone());
         let password = password::decide(context, &valid, value, before)

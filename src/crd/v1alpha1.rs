@@ -21,6 +21,9 @@ pub const ROTATE: &str = "claviger.dev/rotate";
 pub const ROTATE_NOW: &str = "claviger.dev/rotate-now";
 /// The annotation that asks to write the Secret again, by any new value.
 pub const HEAL: &str = "claviger.dev/heal";
+/// The annotation of an `OidcUser` that asks for another generated password, by any value that it has not had before. It
+/// ends all sessions and grants of the person, and the password that they chose.
+pub const RESET_PASSWORD: &str = "claviger.dev/reset-password";
 
 /// The longest `metadata.name` of either kind: it becomes the value of a label.
 pub const MAX_NAME_LENGTH: usize = 63;

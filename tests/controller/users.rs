@@ -1,8 +1,15 @@
 //! From an `OidcUser` to somebody who can sign in.
 
+use std::time::Duration;
+
+use claviger::clock::{Clock, SystemClock, later};
 use claviger::crd::v1alpha1::OidcUser;
+use claviger::oidc::authentication::{Authentication, AuthenticationMethod};
 use claviger::oidc::identifier::ResourceUid;
+use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::Password;
+use claviger::store::ChangePassword;
+use claviger::store::records::{OwnPasswordRecord, SessionRecord, UserRecord};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -38,11 +45,10 @@ async fn accepts(world: &World, controller: &Controller, username: &str, passwor
         .await
         .unwrap()
         .unwrap();
-    let hash = record.password.map(|password| password.hash);
     let typed = Password::new(password).unwrap();
     world
         .hasher()
-        .verify(&typed, hash.as_ref())
+        .verify(&typed, record.password_hash())
         .await
         .unwrap()
         .matches
@@ -109,6 +115,169 @@ async fn a_password_from_a_secret_is_followed() {
         accepts(world, &controller, "ada", "correct horse battery").await,
         "a password that is refused does not lock the person out"
     );
+    controller.stop().await;
+}
+
+/// A session of a person, with the cookie of this name.
+fn session(cookie: &str, user: &UserRecord) -> SessionRecord {
+    let now = SystemClock.now();
+    SessionRecord {
+        hash: TokenHash::of(cookie.as_bytes()),
+        user_uid: user.user.uid.clone(),
+        authentication: Authentication {
+            at: now,
+            methods: vec![AuthenticationMethod::Password],
+        },
+        last_used_at: now,
+        idle_seconds: 3600,
+        expires_at: later(now, Duration::from_hours(1)),
+    }
+}
+
+/// The person signs in and chooses another password, as far as the store is concerned.
+async fn choose(world: &World, controller: &Controller, username: &str, password: &str) {
+    let store = &controller.store;
+    let user = store.user_by_username(username).await.unwrap().unwrap();
+    let before = session("before", &user);
+    store.begin_session(before.clone(), None).await.unwrap();
+    let own = OwnPasswordRecord {
+        hash: world
+            .hasher()
+            .hash(&Password::new(password).unwrap())
+            .await
+            .unwrap(),
+        set_at: before.last_used_at,
+    };
+    let current = user.password_hash().unwrap();
+    let changed = store
+        .change_password(&before.hash, session("cookie", &user), current, own)
+        .await
+        .unwrap();
+    assert_eq!(changed, ChangePassword::Changed);
+}
+
+/// Whether the session of [`choose`] is live.
+async fn is_signed_in(controller: &Controller) -> bool {
+    let hash = TokenHash::of(b"cookie");
+    controller.store.session(&hash).await.unwrap().is_some()
+}
+
+async fn patch(world: &World, name: &str, patch: serde_json::Value) {
+    let api: Api<OidcUser> = Api::namespaced(world.admin(), HOME);
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
+}
+
+/// Waits until what the controller has registered of a person is so.
+async fn until(controller: &Controller, username: &str, is_so: impl Fn(&UserRecord) -> bool) {
+    let what = format!("{username} to be registered as expected");
+    poll::until(&what, PATIENCE, async || {
+        let record = controller.store.user_by_username(username).await?;
+        Ok(record.filter(|record| is_so(record)).map(drop))
+    })
+    .await
+    .unwrap();
+}
+
+/// A new value of the annotation makes another password, in the same Secret, and ends everything; without the annotation
+/// no earlier password comes back, and with it a lost store brings the same one.
+#[tokio::test]
+async fn rule_38_a_generated_password_is_reset_by_an_annotation() {
+    let (world, _turn) = World::alone().await;
+    let namespace = world.namespace("users").await;
+    let controller = Controller::start(world, memory(), &namespace).await;
+    create(world, &user("rosalind", "{password: {generate: true}}")).await;
+    wait_for_user(world, "rosalind", READY).await;
+    let password = async || secret(world, HOME, "rosalind-password").await["password"].clone();
+    let mut given = vec![password().await];
+    for value in [
+        "2026-11-25",
+        "again, and longer than the value of a label: \u{1f511}",
+    ] {
+        choose(world, &controller, "rosalind", "her own good password").await;
+        assert!(accepts(world, &controller, "rosalind", "her own good password").await);
+        assert!(is_signed_in(&controller).await);
+
+        let annotations = serde_json::json!({"claviger.dev/reset-password": value});
+        let changes = serde_json::json!({"metadata": {"annotations": annotations}});
+        patch(world, "rosalind", changes).await;
+        let before = given.last().unwrap().clone();
+        let next = poll::until("another password in the Secret", PATIENCE, async || {
+            let now = password().await;
+            Ok((now != before).then_some(now))
+        });
+        given.push(next.await.unwrap());
+        assert!(accepts(world, &controller, "rosalind", given.last().unwrap()).await);
+        assert!(!accepts(world, &controller, "rosalind", &before).await);
+        assert!(!accepts(world, &controller, "rosalind", "her own good password").await);
+        assert!(!is_signed_in(&controller).await);
+    }
+    controller.stop().await;
+    let controller = Controller::start(world, memory(), &namespace).await;
+    until(&controller, "rosalind", |record| record.done.is_some()).await;
+    assert!(accepts(world, &controller, "rosalind", &given[2]).await);
+
+    let changes = serde_json::json!({
+        "metadata": {"annotations": {"claviger.dev/reset-password": null}},
+        "spec": {"displayName": "Rosalind"},
+    });
+    patch(world, "rosalind", changes).await;
+    until(&controller, "rosalind", |record| record.user.name.is_some()).await;
+    assert!(accepts(world, &controller, "rosalind", &given[2]).await);
+    assert_eq!(password().await, given[2]);
+    controller.stop().await;
+}
+
+/// A person's own password stays while their Secret holds the same one as before, whatever else changes of it, and over a
+/// restart; another one in the Secret is a reset, and ends everything.
+#[tokio::test]
+async fn rule_38_a_changed_secret_is_a_reset() {
+    let (world, _turn) = World::alone().await;
+    let namespace = world.namespace("users").await;
+    put_secret(world, "katherine-login", "correct horse battery").await;
+    let controller = Controller::start(world, memory(), &namespace).await;
+    create(
+        world,
+        &user("katherine", "{password: {secretRef: {name: katherine-login}}}"),
+    )
+    .await;
+    wait_for_user(world, "katherine", READY).await;
+    choose(world, &controller, "katherine", "her own good password").await;
+
+    let source = async |controller: &Controller| {
+        let record = controller.store.user_by_username("katherine").await.unwrap();
+        record.unwrap().password.unwrap().source
+    };
+    let before = source(&controller).await;
+    let api: Api<Secret> = Api::namespaced(world.admin(), HOME);
+    let label = Patch::Merge(serde_json::json!({"metadata": {"labels": {"team": "a"}}}));
+    api.patch("katherine-login", &PatchParams::default(), &label)
+        .await
+        .unwrap();
+    let renamed = |name: &str| serde_json::json!({"spec": {"displayName": name}});
+    patch(world, "katherine", renamed("Katherine")).await;
+    let is_read_again = |record: &UserRecord| {
+        record
+            .password
+            .as_ref()
+            .is_some_and(|password| password.source != before)
+    };
+    until(&controller, "katherine", is_read_again).await;
+    assert!(accepts(world, &controller, "katherine", "her own good password").await);
+    assert!(is_signed_in(&controller).await);
+
+    let store = controller.stop().await;
+    let controller = Controller::start(world, store, &namespace).await;
+    assert!(accepts(world, &controller, "katherine", "her own good password").await);
+    assert!(is_signed_in(&controller).await);
+
+    put_secret(world, "katherine-login", "what the administrator gives").await;
+    patch(world, "katherine", renamed("K.")).await;
+    until(&controller, "katherine", |record| record.own_password.is_none()).await;
+    assert!(accepts(world, &controller, "katherine", "what the administrator gives").await);
+    assert!(!accepts(world, &controller, "katherine", "her own good password").await);
+    assert!(!is_signed_in(&controller).await);
     controller.stop().await;
 }
 

@@ -12,10 +12,10 @@ use crate::oidc::password::{self, HasherError, PasswordHash};
 use crate::oidc::password_rules;
 use crate::store::records::PasswordRecord;
 
-/// The only version of a generated password so far.
+/// The version of a generated password before anybody has asked for another.
 const FIRST_VERSION: &str = "1";
-/// How the source of a generated password begins; the id of the master key follows.
-const GENERATED: &str = "generated/1/";
+/// How the source of a generated password begins; the version and the id of the master key follow.
+const GENERATED: &str = "generated/";
 const ARGON2ID: &str = "$argon2id$";
 
 /// A decision. No `Debug`: it may hold a password.
@@ -36,7 +36,7 @@ pub(super) async fn decide(
     before: Option<PasswordRecord>,
 ) -> Result<Password, HasherError> {
     match (&valid.password, value) {
-        (PasswordSource::Generated, _) => generated(context, valid, before).await,
+        (PasswordSource::Generated { reset }, _) => generated(context, valid, reset.as_deref(), before).await,
         (PasswordSource::Secret { .. }, SecretValue::Found { value, source }) => {
             from_secret(context, &value, source, before).await
         }
@@ -94,7 +94,7 @@ async fn from_secret(
         if let Err(why) = password_rules::check(&password) {
             return Ok(refused(&why.to_string()));
         }
-        context.hasher.hash(&password).await?
+        hash(context, &password, before.as_ref()).await?
     };
     Ok(Password {
         record: Some(PasswordRecord { hash, source }),
@@ -103,20 +103,43 @@ async fn from_secret(
     })
 }
 
+/// The hash of before, where the Secret has changed and the password has not: somebody who gives the Secret a label signs
+/// nobody out, and takes nobody's own password away.
+async fn hash(
+    context: &ControllerContext,
+    password: &password::Password,
+    before: Option<&PasswordRecord>,
+) -> Result<PasswordHash, HasherError> {
+    if let Some(before) = before
+        && context.hasher.verify(password, Some(&before.hash)).await?.matches
+    {
+        return Ok(before.hash.clone());
+    }
+    context.hasher.hash(password).await
+}
+
+/// Version and master key of a generated password.
+fn version_and_key(source: &str) -> Option<(&str, &str)> {
+    source.strip_prefix(GENERATED)?.split_once('/')
+}
+
 async fn generated(
     context: &ControllerContext,
     valid: &ValidUser,
+    reset: Option<&str>,
     before: Option<PasswordRecord>,
 ) -> Result<Password, HasherError> {
-    // The master key of the first time stays, so that the password does.
     let keyring = context.keyring.current();
-    let before = before.filter(|before| before.source.starts_with(GENERATED));
-    let master_key_id = before
-        .as_ref()
-        .and_then(|before| before.source.strip_prefix(GENERATED))
-        .unwrap_or_else(|| keyring.current_master_key_id())
-        .to_owned();
-    let clear = keyring.user_password(&master_key_id, &valid.user.uid, FIRST_VERSION);
+    let known = before.as_ref().and_then(|before| version_and_key(&before.source));
+    // An annotation that is taken away again brings no earlier password back.
+    let version = reset
+        .or(known.map(|(version, _)| version))
+        .unwrap_or(FIRST_VERSION);
+    let known = known.filter(|(known, _)| *known == version);
+    // The master key of the version's first time stays, so that the password does.
+    let master_key_id = known.map_or_else(|| keyring.current_master_key_id(), |(_, key)| key);
+    let source = format!("{GENERATED}{version}/{master_key_id}");
+    let clear = keyring.user_password(master_key_id, &valid.user.uid, version);
     let Some(clear) = clear else {
         return Ok(Password {
             record: before,
@@ -127,12 +150,12 @@ async fn generated(
             generated: None,
         });
     };
-    let record = match before {
+    let record = match before.filter(|before| before.source == source) {
         Some(before) => Some(before),
         None => match password::Password::new(clear.as_str()) {
             Some(password) => Some(PasswordRecord {
                 hash: context.hasher.hash(&password).await?,
-                source: format!("{GENERATED}{master_key_id}"),
+                source,
             }),
             None => None,
         },

@@ -50,6 +50,9 @@ pub(super) async fn register(
     Ok(match context.store.register_user(registration).await? {
         RegisterUser::Registered(record) => {
             audit::user(event, &record.user.subject, &record.user.uid);
+            if is_reset(known, &record) {
+                audit::user("password_reset", &record.user.subject, &record.user.uid);
+            }
             Registered::Record(record)
         }
         RegisterUser::UsernameHeld(holder) => Registered::Refused(
@@ -78,6 +81,15 @@ pub(super) async fn register(
             Next::Change,
         ),
     })
+}
+
+/// Whether the person has another password now than they had, without having chosen it.
+fn is_reset(known: Option<&UserRecord>, record: &UserRecord) -> bool {
+    let before = known.and_then(|known| known.password.as_ref());
+    match (before, &record.password) {
+        (Some(before), Some(after)) => before.source != after.source && before.hash != after.hash,
+        _ => false,
+    }
 }
 
 /// `spec.disabled` holds whatever else the spec says, and whether or not the password's Secret can be read: nothing that

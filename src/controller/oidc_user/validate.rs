@@ -1,20 +1,33 @@
 //! From an `OidcUser` to a valid user. Repeats what the schema refuses.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kube::ResourceExt;
+
 use crate::controller::condition::Verdict;
 use crate::controller::queue::{key_of, uid_of};
 use crate::controller::text::shown;
 use crate::crd::v1alpha1::condition::reason;
-use crate::crd::v1alpha1::{MAX_NAME_LENGTH, OidcUser, OidcUserSpec, PasswordSettings, SecretKeySelector};
+use crate::crd::v1alpha1::{
+    MAX_NAME_LENGTH, OidcUser, OidcUserSpec, PasswordSettings, RESET_PASSWORD, SecretKeySelector,
+};
 use crate::oidc::end_user::EndUser;
 use crate::oidc::identifier::Subject;
+use crate::oidc::opaque_token::TokenHash;
 use crate::store::records::{ResourceRef, UserRecord};
 
 /// Where the password comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PasswordSource {
     None,
-    Secret { name: String, key: String },
-    Generated,
+    Secret {
+        name: String,
+        key: String,
+    },
+    Generated {
+        /// Names the version that was asked for; none where nobody has asked for another one than there is.
+        reset: Option<String>,
+    },
 }
 
 /// A user that may be registered.
@@ -82,7 +95,7 @@ pub(super) fn validate(resource: &OidcUser, known: Option<&UserRecord>) -> Resul
         resource: key,
         generation: resource.metadata.generation,
         user,
-        password: password_of(password.as_ref())?,
+        password: password_of(password.as_ref(), resource)?,
     })
 }
 
@@ -127,7 +140,7 @@ fn email_of(given: Option<&String>) -> Result<Option<String>, Verdict> {
     }
 }
 
-fn password_of(given: Option<&PasswordSettings>) -> Result<PasswordSource, Verdict> {
+fn password_of(given: Option<&PasswordSettings>, resource: &OidcUser) -> Result<PasswordSource, Verdict> {
     let Some(PasswordSettings { secret_ref, generate }) = given else {
         return Ok(PasswordSource::None);
     };
@@ -136,12 +149,20 @@ fn password_of(given: Option<&PasswordSettings>) -> Result<PasswordSource, Verdi
             name: name.clone(),
             key: key.clone(),
         }),
-        (None, true) => Ok(PasswordSource::Generated),
+        (None, true) => Ok(PasswordSource::Generated {
+            reset: reset_of(resource),
+        }),
         _ => Err(invalid(
             "spec.password",
             "needs exactly one of secretRef and generate: true",
         )),
     }
+}
+
+/// The value of the annotation as a short name: it may be long, and hold anything.
+fn reset_of(resource: &OidcUser) -> Option<String> {
+    let asked = resource.annotations().get(RESET_PASSWORD)?;
+    (!asked.is_empty()).then(|| URL_SAFE_NO_PAD.encode(&TokenHash::of(asked.as_bytes()).as_bytes()[..9]))
 }
 
 #[cfg(test)]

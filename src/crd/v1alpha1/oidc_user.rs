@@ -103,7 +103,8 @@ pub struct PasswordSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeySelector>,
 
-    /// claviger makes a password and writes it to the Secret named like the resource with `-password` at the end.
+    /// claviger makes a password and writes it to the Secret named like the resource with `-password` at the end. The
+    /// annotation `claviger.dev/reset-password` with a new value asks for another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generate: Option<bool>,
 }
