@@ -103,11 +103,11 @@ impl Provider {
             .verify(typed, hash.filter(|_| password.is_some()))
             .await
             .map_err(Fault::hasher("verify a password"))?;
-        let Some(user) = user.filter(|user| verification.matches && user.is_live()) else {
+        let Some(mut user) = user.filter(|user| verification.matches && user.is_live()) else {
             return Ok(None);
         };
         if verification.outdated {
-            self.upgrade_hash(&user, typed).await;
+            self.upgrade_hash(&mut user, typed).await;
         }
         Ok(Some(user))
     }
@@ -133,13 +133,16 @@ impl Provider {
     }
 
     /// Hashes again with today's parameters. The sign-in does not depend on it: the next one tries again.
-    async fn upgrade_hash(&self, user: &UserRecord, password: &Password) {
-        let Some(old) = user.password_hash() else { return };
+    async fn upgrade_hash(&self, user: &mut UserRecord, password: &Password) {
+        let Some(old) = user.password_hash().cloned() else {
+            return;
+        };
         let upgraded = match self.hasher.hash(password).await {
             Ok(new) => self
                 .store
-                .upgrade_password(&user.user.uid, old, new)
+                .upgrade_password(&user.user.uid, &old, new.clone())
                 .await
+                .map(|()| user.upgrade_hash(&old, new))
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };

@@ -161,6 +161,16 @@ impl UserRecord {
             (None, None) => None,
         }
     }
+
+    /// Puts a hash of the same password in the place of `old`; false where that is not there any more.
+    pub fn upgrade_hash(&mut self, old: &PasswordHash, new: PasswordHash) -> bool {
+        match (&mut self.own_password, &mut self.password) {
+            (Some(own), _) if own.hash == *old => own.hash = new,
+            (_, Some(password)) if password.hash == *old => password.hash = new,
+            _ => return false,
+        }
+        true
+    }
 }
 
 /// A password as kept.

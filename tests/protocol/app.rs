@@ -34,6 +34,7 @@ use crate::clock::TestClock;
 use crate::faulty_store::FaultyStore;
 use crate::fixtures;
 use crate::hasher::CountingHasher;
+use crate::log::listen_everywhere;
 use crate::random::SeededRandom;
 
 /// The issuer of [`TestApp::new`].
@@ -74,6 +75,7 @@ impl TestApp {
 
     /// Before the first complete list of clients and users.
     pub(crate) fn unprovisioned(issuer: &str) -> Self {
+        listen_everywhere();
         let clock = Arc::new(TestClock::new());
         let random = Arc::new(SeededRandom::new(7));
         let store = Arc::new(FaultyStore::new(MemoryStore::new(clock.clone())));

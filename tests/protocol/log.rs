@@ -1,11 +1,18 @@
 //! The log of a test.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use serde_json::Value;
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
+
+/// Has threads that capture nothing listen too, and throw away what they hear. While one thread alone listens, `tracing`
+/// asks whichever thread comes by a line of the source first whether anybody wants it, and keeps its no for all of them.
+pub(crate) fn listen_everywhere() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
+}
 
 /// Everything that this thread logs, at level trace, as JSON.
 #[derive(Clone, Default)]
@@ -14,6 +21,7 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Begins to listen.
     pub(crate) fn capture() -> (Self, DefaultGuard) {
+        listen_everywhere();
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()

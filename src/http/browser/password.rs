@@ -1,5 +1,7 @@
 //! `/account/password`: another password.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
@@ -10,6 +12,7 @@ use super::account::{back, to_account};
 use super::error_page;
 use super::page::{FormAction, page, who};
 use super::posted::Posted;
+use super::sign_in::{in_words, whole_seconds};
 use super::visit::{Visit, set_session};
 use crate::oidc::end_user::EndUser;
 use crate::oidc::password::Password;
@@ -23,7 +26,7 @@ struct PasswordPage<'a> {
     base: &'a str,
     who: String,
     username: &'a str,
-    message: Option<&'static str>,
+    message: Option<Cow<'static, str>>,
     fault: Option<Fault>,
     csrf_token: &'a str,
 }
@@ -83,19 +86,26 @@ fn form(provider: &Provider, visit: &Visit, user: &EndUser, notice: Option<Passw
         Some(PasswordNotice::NotCurrent) => StatusCode::FORBIDDEN,
         Some(PasswordNotice::NotRepeated | PasswordNotice::Unfit(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(PasswordNotice::Busy) => StatusCode::SERVICE_UNAVAILABLE,
+        Some(PasswordNotice::Wait(_)) => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let retry_after = match notice {
+        Some(PasswordNotice::Busy) => Some(2),
+        // RFC 6585 section 4.
+        Some(PasswordNotice::Wait(wait)) => Some(whole_seconds(wait)),
+        _ => None,
     };
     let mut response = page(provider.issuer(), status, FormAction::Here, &template);
-    if notice == Some(PasswordNotice::Busy) {
+    if let Some(seconds) = retry_after {
         response
             .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("2"));
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     visit.remember_browser(provider.issuer(), &mut response);
     response
 }
 
-fn said(notice: PasswordNotice) -> &'static str {
-    match notice {
+fn said(notice: PasswordNotice) -> Cow<'static, str> {
+    let text = match notice {
         PasswordNotice::NotCurrent => "The current password is not right. Please try again.",
         PasswordNotice::NotRepeated => "The two new passwords differ. Please type them again.",
         PasswordNotice::Unfit(PasswordRuleError::TooShort) => {
@@ -110,13 +120,18 @@ fn said(notice: PasswordNotice) -> &'static str {
         PasswordNotice::Busy => {
             "Many passwords are being checked right now, and nothing is changed. Please try again in a moment."
         }
-    }
+        PasswordNotice::Wait(wait) => {
+            let wait = in_words(wait);
+            return format!("Too many passwords were wrong. Please try again in {wait}.").into();
+        }
+    };
+    text.into()
 }
 
 fn at_fault(notice: PasswordNotice) -> Option<Fault> {
     match notice {
         PasswordNotice::NotCurrent => Some(Fault::Current),
         PasswordNotice::NotRepeated | PasswordNotice::Unfit(_) => Some(Fault::New),
-        PasswordNotice::Busy => None,
+        PasswordNotice::Busy | PasswordNotice::Wait(_) => None,
     }
 }

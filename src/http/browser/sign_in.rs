@@ -87,7 +87,7 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
 }
 
 /// Rounded up, so that whoever waits for it has waited long enough.
-fn whole_seconds(wait: Duration) -> u64 {
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
     let whole = wait.as_secs();
     if wait.subsec_nanos() > 0 {
         whole + 1
@@ -96,7 +96,7 @@ fn whole_seconds(wait: Duration) -> u64 {
     }
 }
 
-fn in_words(wait: Duration) -> String {
+pub(super) fn in_words(wait: Duration) -> String {
     match whole_seconds(wait) {
         1 => "1 second".to_owned(),
         seconds @ ..60 => format!("{seconds} seconds"),

@@ -1,5 +1,7 @@
 //! Another password, chosen by the person who knows the current one.
 
+use std::time::Duration;
+
 use super::{Event, audit};
 use crate::oidc::end_user::EndUser;
 use crate::oidc::opaque_token::OpaqueToken;
@@ -9,6 +11,7 @@ use crate::provider::Provider;
 use crate::provider::browser::Browser;
 use crate::provider::fault::Fault;
 use crate::provider::interaction::BrowserError;
+use crate::provider::password::PasswordCheck;
 use crate::store::ChangePassword;
 use crate::store::records::{OwnPasswordRecord, UserRecord};
 
@@ -43,6 +46,8 @@ pub enum PasswordNotice {
     Unfit(PasswordRuleError),
     /// Too many passwords are being checked; try again in a moment.
     Busy,
+    /// Too many were wrong; try again after this time.
+    Wait(Duration),
 }
 
 impl Provider {
@@ -57,19 +62,30 @@ impl Provider {
         let Some((replaced, user)) = self.session(browser).await? else {
             return Ok(PasswordOutcome::SignedOut);
         };
-        let again = |notice| Ok(PasswordOutcome::Again(Box::new(user.user.clone()), notice));
+        let shown = user.user.clone();
+        let again = |notice| Ok(PasswordOutcome::Again(Box::new(shown.clone()), notice));
         // What costs nothing first.
         let new = match fit(&attempt) {
             Ok(new) => new,
             Err(notice) => return again(notice),
         };
-        let is_current = match self.is_current(&user, attempt.current.as_ref()).await {
-            Ok(is_current) => is_current,
-            Err(HasherError::QueueFull) => return again(PasswordNotice::Busy),
-            Err(error) => return Err(Fault::hasher("verify a password")(error).into()),
+        let checked = self
+            .check_password(&user.user.username, attempt.current.as_ref(), browser)
+            .await?;
+        let user = match checked {
+            // The name may have passed to somebody else since the session began.
+            PasswordCheck::Right(checked) if checked.user.uid == user.user.uid => *checked,
+            PasswordCheck::Right(_) | PasswordCheck::Wrong => {
+                record("password_change_failed", &user);
+                return again(PasswordNotice::NotCurrent);
+            }
+            PasswordCheck::Busy => return again(PasswordNotice::Busy),
+            PasswordCheck::Wait(wait) => {
+                record("password_change_failed", &user);
+                return again(PasswordNotice::Wait(wait));
+            }
         };
-        let (Some(current), true) = (user.password_hash(), is_current) else {
-            record("password_change_failed", &user);
+        let Some(current) = user.password_hash() else {
             return again(PasswordNotice::NotCurrent);
         };
         let hash = match self.hasher.hash(new).await {
@@ -95,16 +111,6 @@ impl Provider {
             ChangePassword::NotCurrent => again(PasswordNotice::NotCurrent),
             ChangePassword::SessionGone => Ok(PasswordOutcome::SignedOut),
         }
-    }
-
-    /// Exactly one hash, whatever was typed.
-    async fn is_current(&self, user: &UserRecord, typed: Option<&Password>) -> Result<bool, HasherError> {
-        let hash = user.password_hash().filter(|_| typed.is_some());
-        let empty = Password::new("");
-        let Some(typed) = typed.or(empty.as_ref()) else {
-            return Ok(false);
-        };
-        Ok(self.hasher.verify(typed, hash).await?.matches)
     }
 }
 

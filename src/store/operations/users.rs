@@ -134,12 +134,10 @@ pub(in crate::store) fn upgrade_password(
     let Some(mut record) = by_uid(transaction, uid)? else {
         return Ok(());
     };
-    match (&mut record.own_password, &mut record.password) {
-        (Some(own), _) if own.hash == *old => own.hash = new,
-        (_, Some(password)) if password.hash == *old => password.hash = new,
-        _ => return Ok(()),
+    if record.upgrade_hash(old, new) {
+        put(transaction, &record)?;
     }
-    put(transaction, &record)
+    Ok(())
 }
 
 pub(in crate::store) fn set_own_password(
