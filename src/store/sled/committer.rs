@@ -159,6 +159,8 @@ impl Committer {
             Err(_) => "an operation panicked".to_owned(),
         };
         let reason = self.failure.get_or_init(|| failed).clone();
+        // Dropped, sled would flush and sync once more, and panic where it cannot: what the disk holds stays as it is.
+        std::mem::forget(self.database.clone());
         // Senders see the queue closed, and what waits in it is answered by being dropped.
         drop(waiting);
         on_failure(&reason);
