@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what is not assigned here is assigned by node.sh
 # Sourced by node.sh inside namespaces of its own: a Kubernetes cluster of one node on the address 10.88.0.1, made of
 # etcd, the control plane, containerd, kubelet and kube-proxy. It ends with the namespaces' first process.
 
