@@ -42,7 +42,10 @@ pub(crate) async fn run(arguments: &PodAppArguments) -> Result<()> {
         })
         .await?;
         visit::whole(&app, &username, &password).await?;
-        println!("{username} signed in to {} with secret {number}", mounted.client_id);
+        println!(
+            "{username} signed in to {} with secret {number}",
+            mounted.client_id
+        );
         before = Some(mounted);
     }
     Ok(())
