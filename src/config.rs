@@ -110,15 +110,22 @@ pub struct ServeSettings {
 /// Where the subcommands that ask the serving process find it.
 #[derive(Debug, Clone, Args)]
 pub struct AdminSocketSettings {
-    /// The Unix socket of the serving claviger; the default is that of a `claviger serve` with the default store in the
-    /// same directory
-    #[arg(
-        long,
-        env = "CLAVIGER_ADMIN_SOCKET",
-        default_value = "claviger-store.sock",
-        value_name = "PATH"
-    )]
-    pub admin_socket: PathBuf,
+    /// The Unix socket of the serving claviger; default: `claviger-store.sock` in this directory, where a `claviger serve`
+    /// with the default store has it, or else `/var/lib/claviger/store.sock`, where the chart's has it
+    #[arg(long, env = "CLAVIGER_ADMIN_SOCKET", value_name = "PATH")]
+    pub admin_socket: Option<PathBuf>,
+}
+
+impl AdminSocketSettings {
+    /// Where to look.
+    pub fn path(&self) -> PathBuf {
+        const USUAL: [&str; 2] = ["claviger-store.sock", "/var/lib/claviger/store.sock"];
+        let usual = || {
+            let found = USUAL.into_iter().find(|path| std::path::Path::new(path).exists());
+            found.unwrap_or(USUAL[0]).into()
+        };
+        self.admin_socket.clone().unwrap_or_else(usual)
+    }
 }
 
 /// How logs are written.

@@ -300,9 +300,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Registers a user or replaces what is known of them, keyed by uid. Becoming disabled, or another password than the
     /// resource gave before (another source and another hash), ends all sessions and grants, and the password that the
-    /// person chose.
+    /// person chose. A retired subject is given to nobody but who `restores_subject`, which ends its retirement.
     ///
-    /// SQL: `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
+    /// SQL: `DELETE FROM retired_subjects WHERE subject = $4 AND $5`; `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
     /// `SELECT … FROM users WHERE uid = $1 FOR UPDATE`; `INSERT INTO users … SELECT … WHERE NOT EXISTS (SELECT FROM
     /// retired_subjects WHERE subject = $4) ON CONFLICT (uid) DO UPDATE SET …`; on a change that ends things `DELETE FROM
     /// sessions` and `DELETE FROM grants WHERE user_uid = $1`; a violation of `UNIQUE (username)` or `UNIQUE (subject)`

@@ -54,10 +54,9 @@ impl RunningParts {
         }
     }
 
-    fn rotator(&self) -> Result<&Rotator, Refusal> {
+    fn rotator(&self) -> Result<&Arc<Rotator>, Refusal> {
         self.rotator
             .get()
-            .map(AsRef::as_ref)
             .ok_or_else(|| self.still_starting("the keyring is not open"))
     }
 
@@ -89,19 +88,15 @@ impl Administration for RunningParts {
 
     async fn rotate_signing_keys(&self) -> Result<KeysReport, Refusal> {
         let rotator = self.rotator()?;
-        rotator
-            .rotate_signing_keys()
-            .await
-            .map_err(|error| refused(&error))?;
+        let rotation = Arc::clone(rotator);
+        to_its_end(async move { rotation.rotate_signing_keys().await }).await?;
         Ok(self.keys_of(rotator))
     }
 
     async fn rotate_master_key(&self) -> Result<MasterKeyReport, Refusal> {
         let rotator = self.rotator()?;
-        let id = rotator
-            .rotate_master_key()
-            .await
-            .map_err(|error| refused(&error))?;
+        let rotation = Arc::clone(rotator);
+        let id = to_its_end(async move { rotation.rotate_master_key().await }).await?;
         Ok(MasterKeyReport {
             id,
             keyring: rotator.place(),
@@ -136,8 +131,14 @@ impl Administration for RunningParts {
     }
 }
 
-fn refused(error: &RotationError) -> Refusal {
-    Refusal(format!("failed to rotate: {error}"))
+/// What was written must be put to use, although whoever asked may have hung up meanwhile.
+async fn to_its_end<T: Send + 'static>(
+    rotation: impl Future<Output = Result<T, RotationError>> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::spawn(rotation).await {
+        Ok(outcome) => outcome.map_err(|error| Refusal(format!("failed to rotate: {error}"))),
+        Err(_) => Err(Refusal("failed to rotate: claviger is ending".to_owned())),
+    }
 }
 
 /// The socket that the settings name. One that nobody asked for is given up where the file system does not take it, since

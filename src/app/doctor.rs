@@ -99,6 +99,11 @@ async fn policy(parts: &RunningParts) -> Check {
     };
     match diagnosis::policy_is_in_force(client, settings).await {
         Ok(true) => Check::ok(NAME, "the admission policy pins claviger to its own Secrets"),
+        Ok(false) if settings.without_secret_policy => Check::warning(
+            NAME,
+            "not in force, as --without-secret-policy accepts: claviger could overwrite any Secret whose name it guesses",
+        )
+        .next(INSTALL),
         Ok(false) => {
             let found = "the ValidatingAdmissionPolicy that pins claviger to its own Secrets is not in force";
             Check::failed(NAME, found).next(INSTALL)

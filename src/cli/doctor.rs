@@ -23,7 +23,7 @@ pub struct DoctorArgs {
 
 /// Runs the subcommand.
 pub async fn run(arguments: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let report = AdminClient::new(&arguments.socket.admin_socket).doctor().await?;
+    let report = AdminClient::new(&arguments.socket.path()).doctor().await?;
     match arguments.output {
         OutputFormat::Json => print_json(&report)?,
         OutputFormat::Text => print(&report.checks.iter().map(lines).collect::<String>())?,

@@ -21,9 +21,7 @@ pub struct ExportSubjectsArgs {
 
 /// Runs the subcommand.
 pub async fn run(arguments: &ExportSubjectsArgs) -> anyhow::Result<()> {
-    let report = AdminClient::new(&arguments.socket.admin_socket)
-        .subjects()
-        .await?;
+    let report = AdminClient::new(&arguments.socket.path()).subjects().await?;
     match arguments.output {
         OutputFormat::Json => print_json(&report),
         OutputFormat::Text => print(&commands(&report)),

@@ -51,7 +51,7 @@ struct RotateArgs {
 pub async fn run(arguments: &KeysArgs) -> anyhow::Result<()> {
     match &arguments.command {
         KeysCommand::List(list) => {
-            let report = AdminClient::new(&list.socket.admin_socket).keys().await?;
+            let report = AdminClient::new(&list.socket.path()).keys().await?;
             match list.output {
                 OutputFormat::Json => print_json(&report),
                 OutputFormat::Text => print(&table(&report)),
@@ -62,7 +62,8 @@ pub async fn run(arguments: &KeysArgs) -> anyhow::Result<()> {
 }
 
 async fn run_rotate(rotate: &RotateArgs) -> anyhow::Result<()> {
-    let client = AdminClient::new(&rotate.socket.admin_socket);
+    let path = rotate.socket.path();
+    let client = AdminClient::new(&path);
     if rotate.master {
         let report = client.rotate_master_key().await?;
         return match rotate.output {

@@ -200,6 +200,8 @@ pub struct UserRegistration {
     pub resource: ResourceRef,
     /// Their password.
     pub password: Option<PasswordRecord>,
+    /// Whoever may write people says that this is the person whose subject was retired.
+    pub restores_subject: bool,
 }
 
 /// A browser in which a person is signed in.

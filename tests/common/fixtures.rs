@@ -102,6 +102,7 @@ pub(crate) fn user_registration(name: &str) -> UserRegistration {
             hash: PasswordHash::from_phc("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA"),
             source: "1".to_owned(),
         }),
+        restores_subject: false,
     }
 }
 

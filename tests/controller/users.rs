@@ -377,3 +377,44 @@ async fn rule_63_a_refused_spec_disables_all_the_same() {
     assert!(!record.is_live());
     controller.stop().await;
 }
+
+/// A deleted person's subject is given to nobody, unless whoever writes people says that this is the same person, by an
+/// annotation that names the subject.
+#[tokio::test]
+async fn a_deleted_subject_comes_back_only_by_its_annotation() {
+    let (world, _turn) = World::alone().await;
+    let namespace = world.namespace("users").await;
+    let controller = Controller::start(world, memory(), &namespace).await;
+    let api: Api<OidcUser> = Api::namespaced(world.admin(), HOME);
+    create(world, &user("lin", "{subject: subject-of-lin}")).await;
+    wait_for_user(world, "lin", READY).await;
+    api.delete("lin", &DeleteParams::default()).await.unwrap();
+    poll::until("the user to be gone", PATIENCE, async || {
+        let found = controller.store.user_by_username("lin").await?;
+        Ok(found.is_none().then_some(()))
+    })
+    .await
+    .unwrap();
+
+    let conflict = ("Ready", "False", "SubjectConflict");
+    create(world, &user("lin", "{subject: subject-of-lin}")).await;
+    let refused = wait_for_user(world, "lin", conflict).await;
+    let told = message(&refused.status.unwrap().conditions, "Accepted");
+    assert!(told.contains("claviger.dev/restore-subject"), "{told}");
+    let annotate = async |value: &str| {
+        let patch = serde_json::json!({"metadata": {"annotations": {"claviger.dev/restore-subject": value}}});
+        let params = PatchParams::default();
+        api.patch("lin", &params, &Patch::Merge(patch)).await.unwrap()
+    };
+    // The subject of somebody else is no reason.
+    annotate("subject-of-ada").await;
+    wait_for_user(world, "lin", conflict).await;
+    annotate("subject-of-lin").await;
+    let restored = wait_for_user(world, "lin", READY).await;
+    assert_eq!(
+        restored.status.unwrap().subject.as_deref(),
+        Some("subject-of-lin")
+    );
+    api.delete("lin", &DeleteParams::default()).await.unwrap();
+    controller.stop().await;
+}

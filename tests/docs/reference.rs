@@ -10,7 +10,16 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use crate::assert_page;
 
 /// What an administrator can run, in the order of a first day.
-const SUBCOMMANDS: &[&[&str]] = &[&["serve"], &["crd"], &["hash-password"]];
+const SUBCOMMANDS: &[&[&str]] = &[
+    &["serve"],
+    &["keys"],
+    &["keys", "list"],
+    &["keys", "rotate"],
+    &["doctor"],
+    &["export-subjects"],
+    &["crd"],
+    &["hash-password"],
+];
 
 #[test]
 fn the_fields_of_the_kinds_are_the_generated_ones() {

@@ -298,3 +298,54 @@ async fn a_socket_that_does_not_answer_is_told() {
         .await;
     answered(&taken, &["keys", "list"]);
 }
+
+/// What somebody says over the socket who is not one of the commands: small requests only, one a connection, and an answer
+/// to each.
+#[tokio::test]
+async fn the_socket_takes_small_requests_only() {
+    let served = World::shared().serve(StoreKind::Sled).await;
+    let socket = socket(&served);
+    let say = |request: &str| {
+        use std::io::{Read, Write};
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        // It may hang up before everything is said.
+        let _said = stream.write_all(request.as_bytes());
+        let mut answer = Vec::new();
+        let _read = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).unwrap()
+    };
+    let post = |body: &str, length: usize| {
+        say(&format!(
+            "POST /keys/rotate HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+    };
+    let long = "x".repeat(4_097);
+    for (answer, status) in [
+        (post(&long, long.len()), "413"),
+        (post("", 1 << 40), "413"),
+        (post("{}", 2), "400"),
+        (post(r#"{"keys":"all"}"#, 14), "400"),
+        (post(r#"{"keys":"signing","now":1}"#, 26), "400"),
+        (say("GET /secrets HTTP/1.1\r\nhost: x\r\n\r\n"), "404"),
+        (say("DELETE /keys HTTP/1.1\r\nhost: x\r\n\r\n"), "405"),
+        (say("nonsense\r\n\r\n"), "400"),
+        (
+            say(&format!(
+                "GET /{} HTTP/1.1\r\nhost: x\r\n\r\n",
+                "x".repeat(1 << 20)
+            )),
+            "4",
+        ),
+    ] {
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{status}: {answer}"
+        );
+    }
+    // Silence does not keep the others out for long: four at a time, and five seconds for a head.
+    let silent: Vec<_> = (0..4)
+        .map(|_| std::os::unix::net::UnixStream::connect(&socket).unwrap())
+        .collect();
+    assert!(!keys(&socket).is_empty());
+    drop(silent);
+}

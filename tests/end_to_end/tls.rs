@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
 use testbed::certificates::{Authority, Pair};
 use testbed::folder::Folder;
 use testbed::poll;
@@ -16,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::harness::{PATIENCE, StoreKind, World};
-use crate::launch::Start;
+use crate::launch::{Start, program};
 
 const HOST: &str = "127.0.0.1";
 
@@ -137,6 +138,48 @@ async fn a_certificate_is_renewed_while_claviger_serves() {
     })
     .await
     .unwrap();
+}
+
+/// The doctor follows the issuer through TLS as an app would: what the pod trusts decides.
+#[tokio::test]
+async fn the_doctor_checks_the_issuer_through_tls() {
+    let authority = Authority::new().unwrap();
+    let volume = Volume::new(&authority.issue(&[HOST]).unwrap());
+    let folder = Folder::new("trusted").unwrap();
+    let trusted = folder.write("ca.crt", authority.pem()).unwrap();
+    let other = Authority::new().unwrap();
+    let distrusted = folder.write("other.crt", other.pem()).unwrap();
+    let examine = async |trusts: &PathBuf| {
+        let served = World::shared()
+            .serve_with(StoreKind::Sled, |options| {
+                options.tls = Some(volume.paths());
+                let trusts = ("SSL_CERT_FILE".to_owned(), trusts.display().to_string());
+                options.environment.push(trusts);
+            })
+            .await;
+        let output = program()
+            .args(["doctor", "--output=json", "--admin-socket"])
+            .arg(served.folder.join("store.sock"))
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let check = |name: &str| {
+            let checks = report["checks"].as_array().unwrap();
+            checks.iter().find(|check| check["name"] == name).unwrap().clone()
+        };
+        (output.status.code(), check("issuer"), check("tls"))
+    };
+    let (code, issuer, tls) = examine(&trusted).await;
+    assert_eq!(code, Some(0), "{issuer} {tls}");
+    assert_eq!((&issuer["result"], &tls["result"]), (&json!("ok"), &json!("ok")));
+    let found = tls["found"].as_str().unwrap();
+    assert!(found.contains("fits the issuer and is good until"), "{tls}");
+    let (code, issuer, _) = examine(&distrusted).await;
+    assert_eq!((code, &issuer["result"]), (Some(4), &json!("failed")), "{issuer}");
+    assert!(
+        issuer["found"].as_str().unwrap().contains("apps need the CA"),
+        "{issuer}"
+    );
 }
 
 /// Files that are no certificate and key end the start, as does an issuer that they contradict.

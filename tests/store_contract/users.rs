@@ -236,8 +236,21 @@ pub(crate) async fn a_removed_user_leaves_a_tombstone(bench: &Bench) {
         register(bench, again.clone()).await.unwrap_err(),
         "subject retired"
     );
-    again.user.subject = Subject::new("uid-alice-again");
-    register(bench, again).await.unwrap();
+    let mut other = again.clone();
+    other.user.subject = Subject::new("uid-alice-again");
+    register(bench, other).await.unwrap();
+    bench.store.remove_user(&uid("alice-again")).await.unwrap();
+
+    // Whoever says that this is the same person gives them their subject back, and what had ended stays ended. Then it is
+    // theirs, until they are removed again.
+    again.restores_subject = true;
+    let restored = register(bench, again.clone()).await.unwrap();
+    assert_eq!(restored.user.subject, grant.subject);
+    everything_has_ended(bench).await;
+    again.restores_subject = false;
+    register(bench, again.clone()).await.unwrap();
+    bench.store.remove_user(&again.user.uid).await.unwrap();
+    assert_eq!(register(bench, again).await.unwrap_err(), "subject retired");
 }
 
 /// A user whose resource is deleted and made again is another person, even if nobody has told the store of the deletion.

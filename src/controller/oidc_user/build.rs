@@ -52,7 +52,8 @@ pub(super) fn digest(valid: &ValidUser, record: &UserRecord, password: &Password
         resource,
         generation,
         user,
-        password: _, // What was made of it decides.
+        password: _,         // What was made of it decides.
+        restores_subject: _, // What became of it is the subject.
     } = valid;
     digest::of(&Decisive {
         user,

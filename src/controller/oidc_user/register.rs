@@ -1,7 +1,7 @@
 //! Registers a user in the store.
 
 use super::password::Password;
-use super::validate::ValidUser;
+use super::validate::{RESTORE_SUBJECT, ValidUser};
 use crate::controller::ControllerContext;
 use crate::controller::audit;
 use crate::controller::condition::Verdict;
@@ -45,6 +45,7 @@ pub(super) async fn register(
         user: valid.user.clone(),
         resource: valid.resource.clone(),
         password: password.record.clone(),
+        restores_subject: valid.restores_subject,
     };
     reach(FailPoint::BeforeRegister);
     Ok(match context.store.register_user(registration).await? {
@@ -75,8 +76,11 @@ pub(super) async fn register(
         RegisterUser::SubjectRetired => Registered::Refused(
             Verdict::no(
                 reason::SUBJECT_CONFLICT,
-                "the subject of spec.subject belonged to a user who was deleted, and is never given to another; set \
-                 another spec.subject",
+                format!(
+                    "the subject of spec.subject belonged to a user who was deleted, and is never given to another; if \
+                     this is the same person, set the annotation {RESTORE_SUBJECT} to the value of spec.subject, else set \
+                     another spec.subject"
+                ),
             ),
             Next::Change,
         ),
@@ -110,6 +114,7 @@ pub(super) async fn disable_at_once(
         },
         resource: record.resource,
         password: record.password,
+        restores_subject: false,
     };
     Ok(match context.store.register_user(registration).await? {
         RegisterUser::Registered(record) => Some(*record),

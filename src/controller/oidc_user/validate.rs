@@ -37,7 +37,13 @@ pub(super) struct ValidUser {
     pub(super) generation: Option<i64>,
     pub(super) user: EndUser,
     pub(super) password: PasswordSource,
+    /// The subject may be given to this person although its last owner was deleted.
+    pub(super) restores_subject: bool,
 }
+
+/// On a resource, its value being `spec.subject`: this is the person who had that subject and was deleted. The value, so
+/// that a copied annotation gives nobody another's subject.
+pub(super) const RESTORE_SUBJECT: &str = "claviger.dev/restore-subject";
 
 /// Checks everything; the verdict names the field and says why. `known` is what the store holds of the user: a subject
 /// does not change.
@@ -79,6 +85,12 @@ pub(super) fn validate(resource: &OidcUser, known: Option<&UserRecord>) -> Resul
             "spec.subject cannot be changed, since apps know the person by it; put it back",
         ));
     }
+    let restores_subject = resource
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|annotations| annotations.get(RESTORE_SUBJECT))
+        .is_some_and(|restored| *restored == subject);
     let user = EndUser {
         uid,
         subject: Subject::new(subject),
@@ -96,6 +108,7 @@ pub(super) fn validate(resource: &OidcUser, known: Option<&UserRecord>) -> Resul
         generation: resource.metadata.generation,
         user,
         password: password_of(password.as_ref(), resource)?,
+        restores_subject,
     })
 }
 

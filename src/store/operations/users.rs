@@ -37,7 +37,10 @@ pub(in crate::store) fn register(
     let known = by_uid(transaction, &uid)?;
     let subject = registration.user.subject.as_str().as_bytes();
     if RETIRED_SUBJECTS.get(transaction, &[subject])?.is_some() {
-        return Ok(RegisterUser::SubjectRetired);
+        if !registration.restores_subject {
+            return Ok(RegisterUser::SubjectRetired);
+        }
+        RETIRED_SUBJECTS.delete(transaction, &[subject]);
     }
 
     let record = merge(known.as_ref(), registration);
