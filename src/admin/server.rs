@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::{Body, HttpBody, to_bytes};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -34,7 +34,8 @@ pub(super) const SUBJECTS: &str = "/subjects";
 const CONNECTIONS: usize = 4;
 /// From the connection to its end, the answer included.
 const TIMEOUT: Duration = Duration::from_mins(2);
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For the head of a request, and again for its body.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// The smallest that the library takes; no head of ours is near it.
 const BUFFER: usize = 8 * 1024;
 const BODY: usize = 4 * 1024;
@@ -82,7 +83,7 @@ pub async fn serve(socket: AdminSocket, administration: Shared, stop: Cancellati
 async fn answer(stream: UnixStream, router: Router) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(READ_TIMEOUT)
         .max_buf_size(BUFFER)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
@@ -97,7 +98,6 @@ fn router(administration: Shared) -> Router {
         .route(ROTATE, post(rotate))
         .route(DOCTOR, get(doctor))
         .route(SUBJECTS, get(subjects))
-        .layer(DefaultBodyLimit::max(BODY))
         .fallback(async || {
             let unknown = "this claviger does not know what was asked; use the claviger of the same version";
             error(StatusCode::NOT_FOUND, unknown)
@@ -109,7 +109,20 @@ async fn keys(State(administration): State<Shared>) -> Response {
     respond(administration.keys().await)
 }
 
-async fn rotate(State(administration): State<Shared>, body: Bytes) -> Response {
+async fn rotate(State(administration): State<Shared>, body: Body) -> Response {
+    if body.size_hint().lower() > BODY as u64 {
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large");
+    }
+    let body = match tokio::time::timeout(READ_TIMEOUT, to_bytes(body, BODY)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            return error(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the request is too large or broke off",
+            );
+        }
+        Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "the request does not end"),
+    };
     match serde_json::from_slice::<RotateRequest>(&body).map(|request| request.keys) {
         Ok(RotateKeys::Signing) => respond(administration.rotate_signing_keys().await),
         Ok(RotateKeys::Master) => respond(administration.rotate_master_key().await),

@@ -323,6 +323,7 @@ async fn the_socket_takes_small_requests_only() {
     for (answer, status) in [
         (post(&long, long.len()), "413"),
         (post("", 1 << 40), "413"),
+        (post("{", 20), "408"),
         (post("{}", 2), "400"),
         (post(r#"{"keys":"all"}"#, 14), "400"),
         (post(r#"{"keys":"signing","now":1}"#, 26), "400"),
