@@ -10,6 +10,7 @@
 
 mod administration;
 mod checks;
+mod descriptors;
 mod doctor;
 mod gate;
 mod keys;
@@ -147,7 +148,11 @@ async fn listen(settings: &ServeSettings, parts: &Parts, checks: Checks) -> anyh
         tls,
         parts.gate.router(),
         stop.clone(),
-        Bounds::default(),
+        Bounds {
+            connections: descriptors::connections(),
+            proxies: trusted_proxies(settings),
+            ..Bounds::default()
+        },
     ));
     servers.spawn(serve_http(
         admin,
@@ -266,10 +271,15 @@ async fn bind_keyring(store: &dyn Store, keyring: &Keyring) -> anyhow::Result<()
     Ok(())
 }
 
+fn trusted_proxies(settings: &ServeSettings) -> TrustedProxies {
+    TrustedProxies::new(settings.trusted_proxies.iter().copied())
+}
+
 /// What the adapter for browsers and apps is told.
 fn http_settings(settings: &ServeSettings) -> http::Settings {
     http::Settings {
-        trusted_proxies: TrustedProxies::new(settings.trusted_proxies.iter().copied()),
+        trusted_proxies: trusted_proxies(settings),
+        rate_limits: settings.rate_limits.limits(),
     }
 }
 

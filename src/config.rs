@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::crd::v1alpha1::DurationText;
 use crate::http::client_address::AddressRange;
+use crate::http::rate_limit::{Limit, RateLimits};
 use crate::keyring::rotation::SHORTEST_INTERVAL;
 use crate::oidc::issuer::Issuer;
 use crate::telemetry::LogFormat;
@@ -104,6 +105,13 @@ pub struct ServeSettings {
         reason = "clap would show it as the help of the flattened flags"
     )]
     #[command(flatten)]
+    pub rate_limits: RateLimitSettings,
+
+    #[expect(
+        missing_docs,
+        reason = "clap would show it as the help of the flattened flags"
+    )]
+    #[command(flatten)]
     pub logs: LogSettings,
 }
 
@@ -125,6 +133,38 @@ impl AdminSocketSettings {
             found.unwrap_or(USUAL[0]).into()
         };
         self.admin_socket.clone().unwrap_or_else(usual)
+    }
+}
+
+/// How often one network, or one client, is answered.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RateLimitSettings {
+    /// Authorization requests of one client address: `20/s:200` means 20 a second and 200 at once; `off` for no limit
+    #[arg(long, env = "CLAVIGER_RATE_LIMIT_AUTHORIZE", default_value_t = RateLimits::default().authorize)]
+    pub rate_limit_authorize: Limit,
+
+    /// Forms with a password of one client address
+    #[arg(long, env = "CLAVIGER_RATE_LIMIT_LOGIN", default_value_t = RateLimits::default().login)]
+    pub rate_limit_login: Limit,
+
+    /// Token requests of one client address for which no client authenticates
+    #[arg(long, env = "CLAVIGER_RATE_LIMIT_TOKEN", default_value_t = RateLimits::default().token)]
+    pub rate_limit_token: Limit,
+
+    /// Token requests of one client that has authenticated
+    #[arg(long, env = "CLAVIGER_RATE_LIMIT_CLIENT", default_value_t = RateLimits::default().client)]
+    pub rate_limit_client: Limit,
+}
+
+impl RateLimitSettings {
+    /// As the adapter takes them.
+    pub fn limits(&self) -> RateLimits {
+        RateLimits {
+            authorize: self.rate_limit_authorize,
+            login: self.rate_limit_login,
+            token: self.rate_limit_token,
+            client: self.rate_limit_client,
+        }
     }
 }
 

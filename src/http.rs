@@ -15,6 +15,7 @@ use self::observer::Observer;
 use crate::provider::Provider;
 use crate::random::Random;
 use client_address::TrustedProxies;
+use rate_limit::{RateLimiters, RateLimits};
 
 pub mod boundary;
 pub mod browser;
@@ -28,25 +29,31 @@ pub mod json;
 pub mod limits;
 pub mod metrics;
 pub mod observer;
+pub mod rate_limit;
 pub mod request_id;
 pub mod server;
 pub mod tls;
+
+mod wait;
 
 /// What the adapter is told.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Whose word about the client's address counts.
     pub trusted_proxies: TrustedProxies,
+    /// How often one network, or one client, may ask.
+    pub rate_limits: RateLimits,
 }
 
 /// Every route of the public port, under the issuer's path. `observer` is told of every request.
 pub fn router(provider: Provider, observer: Arc<dyn Observer>, settings: Settings) -> Router {
     let path = provider.issuer().path().to_owned();
-    let pages = browser::routes().layer(from_fn_with_state(
+    let limiters = RateLimiters::new(&settings.rate_limits, provider.clock(), &*provider.random());
+    let pages = browser::routes(&provider, &limiters).layer(from_fn_with_state(
         browser::server_error as boundary::PanicResponse,
         boundary::catch_panics,
     ));
-    let apis = endpoints::routes().layer(from_fn_with_state(
+    let apis = endpoints::routes(&limiters).layer(from_fn_with_state(
         json::server_error as boundary::PanicResponse,
         boundary::catch_panics,
     ));

@@ -108,6 +108,11 @@ impl Provider {
         &self.issuer
     }
 
+    /// Time, for what the adapter itself has to measure.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     /// Randomness, for what the adapter itself has to draw.
     pub fn random(&self) -> Arc<dyn Random> {
         self.random.clone()

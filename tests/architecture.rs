@@ -49,6 +49,7 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     ("hyper", &["http", "admin", "app/doctor"]),
     ("hyper_util", &["http", "admin", "app/doctor"]),
     ("tower", &["http", "app"]),
+    ("governor", &["http"]),
     ("tokio_rustls", &["http", "app/doctor"]),
     // The core only hashes.
     ("aws_lc_rs", &["keyring", "oidc"]),

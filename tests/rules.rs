@@ -20,9 +20,7 @@ const RULES: &[std::ops::RangeInclusive<u32>] = &[
     72..=72,
     75..=77,
     79..=82,
-    85..=87,
-    89..=89,
-    90..=90,
+    85..=90,
 ];
 
 fn collect(folder: &Path, found: &mut BTreeSet<u32>) {

@@ -11,33 +11,49 @@ mod home;
 mod page;
 mod password;
 mod posted;
+mod rate_limited;
 mod sign_in;
 mod sign_out;
 mod visit;
 
+use std::sync::Arc;
+
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 
+use crate::http::rate_limit::{Limiter, RateLimiters};
 use crate::oidc::discovery::{AUTHORIZATION_PATH, END_SESSION_PATH};
 use crate::provider::Provider;
 use crate::provider::interaction::{BrowserError, Step};
 use page::redirect;
+use rate_limited::Guard;
 use visit::Visit;
 
 pub use error_page::server_error;
 
 /// The routes.
-pub fn routes() -> Router<Provider> {
+pub(super) fn routes(provider: &Provider, limiters: &RateLimiters) -> Router<Provider> {
+    let limited = |limiter: &Arc<Limiter>| {
+        let guard = Guard {
+            limiter: Arc::clone(limiter),
+            provider: provider.clone(),
+        };
+        from_fn_with_state(guard, rate_limited::admit)
+    };
+    let authorize = get(authorize::get).post(authorize::post);
+    let password = post(password::post).layer(limited(&limiters.login));
+    let sign_in = post(sign_in::post).layer(limited(&limiters.login));
     Router::new()
         .route("/", get(home::get))
         .route(account::PATH, get(account::get))
         .route("/account/end-session", post(account::end_session))
         .route("/account/end-other-sessions", post(account::end_other_sessions))
         .route("/account/end-app", post(account::end_app))
-        .route("/account/password", get(password::get).post(password::post))
-        .route(AUTHORIZATION_PATH, get(authorize::get).post(authorize::post))
-        .route("/login", get(sign_in::get).post(sign_in::post))
+        .route("/account/password", get(password::get).merge(password))
+        .route(AUTHORIZATION_PATH, authorize.layer(limited(&limiters.authorize)))
+        .route("/login", get(sign_in::get).merge(sign_in))
         .route("/consent", get(consent::get).post(consent::post))
         .route(END_SESSION_PATH, get(sign_out::get).post(sign_out::post))
 }

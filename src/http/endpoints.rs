@@ -1,12 +1,14 @@
 //! What apps call: token, userinfo, discovery, JWKS.
 
-use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 
+use self::token::TokenLimits;
 use super::cors;
 use super::json::refusal;
+use super::rate_limit::RateLimiters;
 use crate::oidc;
 use crate::oidc::discovery::{
     AUTHORIZATION_SERVER_PATH, CONFIGURATION_PATH, JWKS_PATH, TOKEN_PATH, USERINFO_PATH,
@@ -19,7 +21,7 @@ mod token;
 mod userinfo;
 
 /// The routes.
-pub fn routes() -> Router<Provider> {
+pub(super) fn routes(limiters: &RateLimiters) -> Router<Provider> {
     let configuration = get(documents::configuration).options(cors::preflight_any);
     Router::new()
         .route(CONFIGURATION_PATH, configuration.clone())
@@ -29,7 +31,8 @@ pub fn routes() -> Router<Provider> {
             TOKEN_PATH,
             post(token::token)
                 .options(cors::preflight_registered)
-                .fallback(method_not_allowed),
+                .fallback(method_not_allowed)
+                .layer(Extension(TokenLimits::of(limiters))),
         )
         .route(
             USERINFO_PATH,

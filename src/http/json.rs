@@ -1,6 +1,8 @@
 //! JSON responses: what an endpoint for apps answers, and errors as RFC 6749 section 5.2 has them. No cache stores them.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use std::time::Duration;
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -8,6 +10,7 @@ use serde::Serialize;
 use super::boundary::Cause;
 use super::fault as http_fault;
 use super::request_id::RequestId;
+use super::wait::whole_seconds;
 use crate::oidc;
 use crate::oidc::error::ErrorCode;
 use crate::provider::answer::{Failure, Refusal};
@@ -56,6 +59,20 @@ pub fn fault(fault: &Fault) -> Response {
     http_fault::answer(fault, refusal(http_fault::status(fault), &error))
 }
 
+/// The answer to whoever asks too often (RFC 6585 section 4).
+fn limited(wait: Duration) -> Response {
+    let error = oidc::error::Error::new(
+        ErrorCode::TemporarilyUnavailable,
+        "too many requests; try again after the time in Retry-After",
+    );
+    let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, &error);
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+    response.extensions_mut().insert(Cause::new("asked too often"));
+    response
+}
+
 /// The answer when a handler panicked.
 pub fn server_error(id: &RequestId) -> Response {
     let description = format!("the request failed inside the server; its id is {id}");
@@ -69,6 +86,7 @@ pub fn server_error(id: &RequestId) -> Response {
 pub fn failure(failure: &Failure, status: impl FnOnce(ErrorCode) -> StatusCode) -> Response {
     match failure {
         Failure::Fault(cause) => fault(cause),
+        Failure::Limited(wait) => limited(*wait),
         Failure::Refused(Refusal { error, reason }) => {
             let mut response = refusal(status(error.code), error);
             response.extensions_mut().insert(Cause::new(&**reason));

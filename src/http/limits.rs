@@ -27,9 +27,11 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A peer that takes nothing of its answer for this long is cut off.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most connections of one port at once; more wait to be accepted. Each may hold 64 KiB of an unfinished head, so that
-/// without a bound strangers decide how much memory the process takes.
+/// The most connections of one port at once; beyond, those that wait longest make way. Each may hold 64 KiB of an unfinished
+/// head, so that without a bound strangers decide how much memory the process takes.
 pub const MAX_CONNECTIONS: usize = 2048;
+/// The most of them from one network. An office behind one address has fewer: browsers hold up to six, for half a minute.
+pub const MAX_CONNECTIONS_OF_NETWORK: usize = 512;
 
 /// By when the body of this request must be complete; the server puts it into the extensions.
 #[derive(Debug, Clone, Copy)]

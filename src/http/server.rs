@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,24 +14,28 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::STRICT_TRANSPORT_SECURITY;
 use axum::http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use self::places::{Place, Places};
 use self::write_timeout::WriteTimeout;
+use super::client_address::TrustedProxies;
 use super::limits::{
-    BODY_TIMEOUT, BodyTimeout, HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, WRITE_TIMEOUT,
+    BODY_TIMEOUT, BodyTimeout, HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_CONNECTIONS_OF_NETWORK,
+    WRITE_TIMEOUT,
 };
 use super::tls::Tls;
 
+mod places;
 mod write_timeout;
 
 /// More than every limit of the head, so that [`super::limits`] sees what is too large and names it; beyond it hyper
@@ -42,10 +47,14 @@ const LINGER: Duration = Duration::from_secs(2);
 const HSTS: &str = "max-age=31536000";
 
 /// The bounds of a server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Bounds {
-    /// The most connections at once.
+    /// The most connections at once; beyond, those that wait longest make way.
     pub connections: usize,
+    /// The most of them from one network, unless it is that of a trusted proxy.
+    pub connections_of_network: usize,
+    /// Who has the connections of many.
+    pub proxies: TrustedProxies,
     /// Under TLS, the handshake must be complete by then.
     pub handshake: Duration,
     /// The head of a request must be complete by then; a connection that is idle this long is closed.
@@ -62,6 +71,8 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections: MAX_CONNECTIONS,
+            connections_of_network: MAX_CONNECTIONS_OF_NETWORK,
+            proxies: TrustedProxies::default(),
             handshake: HANDSHAKE_TIMEOUT,
             head: HEAD_TIMEOUT,
             body: BODY_TIMEOUT,
@@ -84,30 +95,31 @@ pub async fn serve_over(
     stop: CancellationToken,
     bounds: Bounds,
 ) {
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let places = Places::new(bounds.connections, bounds.connections_of_network);
     let mut connections = JoinSet::new();
     loop {
         let accept = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            let (stream, peer) = listener.accept().await?;
+            let place = places.take(peer.ip(), bounds.proxies.contains(peer.ip())).await;
+            Ok((stream, peer, place))
         };
-        let (place, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             accepted = accept => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((stream, peer, Some(place))) => {
                 let connection = Connection {
                     peer,
                     tls: tls.clone(),
                     router: router.clone(),
                     stop: stop.clone(),
-                    bounds,
-                    // Never closed, so there is always one.
-                    _place: place.ok(),
+                    bounds: bounds.clone(),
+                    place: Arc::new(place),
                 };
                 connections.spawn(connection.serve(stream));
             }
+            Ok((_, peer, None)) => tracing::debug!(%peer, "closed a connection beyond those of its network"),
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
                 // Out of file descriptors, most likely: going on at once would spin until one is free.
@@ -138,11 +150,20 @@ struct Connection {
     router: Router,
     stop: CancellationToken,
     bounds: Bounds,
-    _place: Option<OwnedSemaphorePermit>,
+    place: Arc<Place>,
 }
 
 impl Connection {
+    /// Ends at once when it must make way: there is nothing to say to a peer that says nothing.
     async fn serve(self, stream: TcpStream) {
+        let place = Arc::clone(&self.place);
+        tokio::select! {
+            () = self.serve_to_the_end(stream) => {}
+            () = place.must_make_way() => {}
+        }
+    }
+
+    async fn serve_to_the_end(self, stream: TcpStream) {
         // Responses are small and complete: waiting to fill a packet only adds delay.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "failed to set TCP_NODELAY");
@@ -194,11 +215,14 @@ impl Connection {
             router,
             stop,
             bounds,
-            _place,
+            place,
         } = self;
         let guarded = tls.is_some();
         let service = service_fn(move |request: Request<Incoming>| {
-            answer(router.clone(), request, peer, bounds.body, guarded)
+            let mut request = request.map(|body| Body::new(Arriving::new(body, Arc::clone(&place))));
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(BodyTimeout(bounds.body));
+            answer(router.clone(), request, Arc::clone(&place), guarded)
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -228,18 +252,10 @@ const TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\nco
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// Boxed, since hyper gives the stream back (for the 408) only where the future can be moved.
-fn answer(
-    router: Router,
-    request: Request<Incoming>,
-    peer: SocketAddr,
-    body: Duration,
-    guarded: bool,
-) -> Answering {
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(ConnectInfo(peer));
-    request.extensions_mut().insert(BodyTimeout(body));
+fn answer(router: Router, request: Request<Body>, place: Arc<Place>, guarded: bool) -> Answering {
     Box::pin(async move {
         let mut response = router.oneshot(request).await?;
+        place.waits();
         if guarded {
             // RFC 6797 section 7.1: on every response over TLS, which is ours here.
             let headers = response.headers_mut();
@@ -249,6 +265,45 @@ fn answer(
         }
         Ok(response)
     })
+}
+
+/// A body that tells when it is complete: until then the connection waits for its peer.
+struct Arriving {
+    body: Incoming,
+    place: Arc<Place>,
+}
+
+impl Arriving {
+    fn new(body: Incoming, place: Arc<Place>) -> Self {
+        if body.is_end_stream() {
+            place.answers();
+        }
+        Self { body, place }
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.place.answers();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Closes a connection so that the peer can read the last answer: a socket that is closed with unread input is reset, and

@@ -1,6 +1,7 @@
 //! What the use cases of apps answer: a result, and whether the calling script's origin may read it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::oidc::error::{Error, ErrorCode};
 
@@ -20,6 +21,8 @@ pub struct Answer<T> {
 pub enum Failure {
     /// The request is at fault.
     Refused(Refusal),
+    /// Whoever asks, asks too often: the next request is answered after this time.
+    Limited(Duration),
     /// We are.
     Fault(Fault),
 }
@@ -29,7 +32,7 @@ impl Failure {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Fault(_) => None,
+            Self::Limited(_) | Self::Fault(_) => None,
         }
     }
 }

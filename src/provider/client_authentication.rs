@@ -15,6 +15,7 @@ use super::Provider;
 use super::answer::{Failure, refused, refused_because};
 use super::audit;
 use super::fault::Fault;
+use super::token::Admission;
 
 /// How many comparisons every check of a secret costs: as many versions as can be live at once. A client with fewer, and
 /// one that does not exist, cost the same.
@@ -26,13 +27,20 @@ impl Provider {
         &self,
         authorization: Option<&[u8]>,
         form: &Parameters,
+        admission: &dyn Admission,
     ) -> Result<ClientRecord, Failure> {
-        let credentials = ClientCredentials::parse(authorization, form).map_err(|error| match error {
-            CredentialsError::Missing | CredentialsError::MalformedHeader => {
-                invalid_client(error.to_string())
+        let credentials = match ClientCredentials::parse(authorization, form) {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                admission.stranger().map_err(Failure::Limited)?;
+                return Err(match error {
+                    CredentialsError::Missing | CredentialsError::MalformedHeader => {
+                        invalid_client(error.to_string())
+                    }
+                    _ => refused(ErrorCode::InvalidRequest, error.to_string()),
+                });
             }
-            _ => refused(ErrorCode::InvalidRequest, error.to_string()),
-        })?;
+        };
         let record = self
             .store
             .client(&credentials.client_id)
@@ -41,6 +49,8 @@ impl Provider {
         match (check(record.as_ref(), &credentials, self.clock.now()), record) {
             (None, Some(record)) => Ok(record),
             (reason, record) => {
+                // Before it is written down: a flood of failures must not fill the log.
+                admission.stranger().map_err(Failure::Limited)?;
                 audit::record(&audit::Event {
                     name: "client_authentication_failed",
                     // Never what was sent in place of an id: it may be anything, a secret included.

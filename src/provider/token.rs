@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::grant_type::GrantType;
+use crate::oidc::identifier::ClientId;
 use crate::oidc::opaque_token::OpaqueToken;
 use crate::oidc::parameters::{Parameters, Repeated};
 
@@ -41,6 +42,17 @@ pub struct TokenRequest<'a> {
     pub authorization: Option<&'a [u8]>,
     /// The value of the `Origin` header.
     pub origin: Option<&'a str>,
+    /// Who may go on.
+    pub admission: &'a dyn Admission,
+}
+
+/// Who may go on, asked once it is known whether the client is who it says it is. An error says how long to wait.
+pub trait Admission: Sync {
+    /// A client that has authenticated.
+    fn client(&self, client: &ClientId) -> Result<(), Duration>;
+
+    /// Somebody who has not.
+    fn stranger(&self) -> Result<(), Duration>;
 }
 
 /// What is given out. Holds secrets: no `Debug`.
@@ -79,11 +91,16 @@ impl Provider {
     async fn identify(&self, request: &TokenRequest<'_>) -> Result<Client, Failure> {
         self.require_provisioned().await?;
         if let Some(name) = request.parameters.first_repeated(&PARAMETERS) {
+            request.admission.stranger().map_err(Failure::Limited)?;
             return Err(repeated(&Repeated(name)));
         }
         let record = self
-            .authenticate_client(request.authorization, request.parameters)
+            .authenticate_client(request.authorization, request.parameters, request.admission)
             .await?;
+        request
+            .admission
+            .client(&record.client.client_id)
+            .map_err(Failure::Limited)?;
         Ok(record.client)
     }
 

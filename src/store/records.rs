@@ -320,6 +320,9 @@ pub struct RefreshTokenRecord {
     pub expires_at: Timestamp,
     /// When it was rotated away.
     pub spent_at: Option<Timestamp>,
+    /// When it was issued; the first version did not note it.
+    #[serde(default)]
+    pub issued_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

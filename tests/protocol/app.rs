@@ -9,6 +9,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claviger::clock::{Clock, Timestamp, later};
+use claviger::http::rate_limit::RateLimits;
 use claviger::http::{Settings, router};
 use claviger::keyring::Keyring;
 use claviger::keyring::live::LiveKeyring;
@@ -47,6 +48,14 @@ static KEYRING: LazyLock<Arc<Keyring>> = LazyLock::new(|| {
     let now = TestClock::new().now();
     Arc::new(Keyring::generate(now, &SeededRandom::new(1)).unwrap())
 });
+
+/// The clock stands still, so nobody's allowance would ever come back; what limits do has tests of its own.
+fn unlimited() -> Settings {
+    Settings {
+        rate_limits: RateLimits::OFF,
+        ..Settings::default()
+    }
+}
 
 /// The app.
 pub(crate) struct TestApp {
@@ -92,7 +101,7 @@ impl TestApp {
             random.clone(),
         );
         Self {
-            router: router(provider, Arc::new(metrics.clone()), Settings::default()),
+            router: router(provider, Arc::new(metrics.clone()), unlimited()),
             metrics,
             store,
             clock,
@@ -115,8 +124,24 @@ impl TestApp {
             self.random.clone(),
         );
         Self {
-            router: router(provider, Arc::new(self.metrics.clone()), Settings::default()),
+            router: router(provider, Arc::new(self.metrics.clone()), unlimited()),
             live,
+            ..self
+        }
+    }
+
+    /// The same parts behind another router; the issuer is [`ISSUER`].
+    pub(crate) fn with_settings(self, settings: Settings) -> Self {
+        let provider = Provider::new(
+            Issuer::parse(ISSUER).unwrap(),
+            self.store.clone(),
+            self.live.clone(),
+            self.hasher.clone(),
+            self.clock.clone(),
+            self.random.clone(),
+        );
+        Self {
+            router: router(provider, Arc::new(self.metrics.clone()), settings),
             ..self
         }
     }

@@ -264,8 +264,8 @@ async fn a_stopped_server_finishes_what_it_began() {
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
-/// A connection beyond the most that are served at once waits until another one ends, and a peer that does not read its
-/// answer is cut off, so that it cannot keep others waiting for ever.
+/// When every place is taken, a connection that waits for its peer makes way for the next one: one whose peer does not read
+/// its answer, and one that is idle. One that is being answered does not.
 #[tokio::test]
 async fn rule_80_a_peer_that_reads_nothing_makes_way() {
     let bounds = Bounds {
@@ -275,9 +275,20 @@ async fn rule_80_a_peer_that_reads_nothing_makes_way() {
     };
     // More than the buffers of both sockets take.
     let large = || async { vec![b'a'; 64 * 1024 * 1024] };
+    let (let_go, gate) = tokio::sync::watch::channel(false);
+    let (entered, mut is_answered) = tokio::sync::mpsc::channel(1);
+    let held = move || {
+        let (mut gate, entered) = (gate.clone(), entered.clone());
+        async move {
+            entered.send(()).await.unwrap();
+            gate.wait_for(|open| *open).await.unwrap();
+            "held"
+        }
+    };
     let router = Router::new()
         .route("/large", get(large))
-        .route("/small", get(|| async { "small" }));
+        .route("/small", get(|| async { "small" }))
+        .route("/held", get(held));
     let server = Server::serve(router, bounds).await;
     let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
 
@@ -294,23 +305,33 @@ async fn rule_80_a_peer_that_reads_nothing_makes_way() {
         .unwrap();
     assert_status(&String::from_utf8(answer).unwrap(), 200);
 
-    // One that is idle holds the only place for as long as it stays.
     let mut idle = TcpStream::connect(server.address).await.unwrap();
-    let keep = b"GET /small HTTP/1.1\r\nhost: a\r\n\r\n";
     let mut part = [0; 12];
-    idle.write_all(keep).await.unwrap();
+    idle.write_all(b"GET /small HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
     idle.read_exact(&mut part).await.unwrap();
+    assert_status(&server.exchange(request("/small").as_bytes()).await, 200);
+    let mut rest = Vec::new();
+    drop(idle.read_to_end(&mut rest).await);
+    assert!(
+        rest.ends_with(b"small"),
+        "the idle one had its answer, and was closed"
+    );
+
+    let mut busy = TcpStream::connect(server.address).await.unwrap();
+    busy.write_all(request("/held").as_bytes()).await.unwrap();
+    is_answered.recv().await.unwrap();
     let mut next = TcpStream::connect(server.address).await.unwrap();
     next.write_all(request("/small").as_bytes()).await.unwrap();
-    for _ in 0..100 {
-        idle.write_all(keep).await.unwrap();
-        idle.read_exact(&mut part).await.unwrap();
+    let_go.send(true).unwrap();
+    for (stream, expected) in [(&mut busy, "held"), (&mut next, "small")] {
+        answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = std::str::from_utf8(&answer).unwrap();
+        assert_status(answer, 200);
+        assert!(answer.ends_with(expected), "{answer}");
     }
-    assert!(next.try_read(&mut part).is_err(), "nobody has accepted it");
-    drop(idle);
-    answer = Vec::new();
-    next.read_to_end(&mut answer).await.unwrap();
-    assert_status(&String::from_utf8(answer).unwrap(), 200);
     drop(deaf);
     server.end().await;
 }

@@ -39,6 +39,7 @@ mod logs;
 mod metrics;
 mod pages;
 mod password;
+mod rate_limits;
 mod redirect_uri;
 mod refresh_token;
 mod session;

@@ -139,6 +139,7 @@ for_each_back_end! {
         rule_38_a_token_dies_idle,
         rule_38_a_family_dies_at_its_absolute_end,
         a_first_token_is_cut_to_its_grant,
+        rule_88_a_loop_of_refreshes_is_bounded,
     }
     throttle {
         rule_68_the_wait_grows_and_ends,

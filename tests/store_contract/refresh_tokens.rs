@@ -188,3 +188,33 @@ pub(crate) async fn a_first_token_is_cut_to_its_grant(bench: &Bench) {
         .unwrap();
     assert_eq!(token.expires_at, grant.expires_at);
 }
+
+/// A client that refreshes in a loop does not fill the store: of the tokens that it spent within a minute the last hundred
+/// are kept, and one of those still revokes the family. A token that lived longer is never forgotten.
+pub(crate) async fn rule_88_a_loop_of_refreshes_is_bounded(bench: &Bench) {
+    bench.redeemed(true).await;
+    bench.advance(Duration::from_mins(1));
+    assert_eq!(bench.rotate(REFRESH, "loop 0").await, "rotated");
+    for number in 0..150 {
+        bench.advance(Duration::from_millis(1));
+        let (token, successor) = (format!("loop {number}"), format!("loop {}", number + 1));
+        assert_eq!(bench.rotate(&token, &successor).await, "rotated");
+    }
+    let mut kept = Vec::new();
+    for number in 0..=150 {
+        let hash = fixtures::hash(&format!("loop {number}"));
+        if bench.store.refresh_token(&hash).await.unwrap().is_some() {
+            kept.push(number);
+        }
+    }
+    assert_eq!(kept, (50..=150).collect::<Vec<_>>());
+    assert_eq!(bench.rotate("loop 49", "thief").await, "unknown");
+    assert!(bench.grant_is_live().await);
+    assert_eq!(bench.rotate("loop 50", "thief").await, "reused");
+    assert!(!bench.grant_is_live().await);
+    assert_eq!(
+        bench.rotate(REFRESH, "thief").await,
+        "reused",
+        "it was not spent in haste"
+    );
+}

@@ -1,5 +1,7 @@
 //! Error pages: what happened, what to do, and what to tell the administrator. Nothing of the request is repeated on them.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
@@ -11,6 +13,7 @@ use super::visit::Visit;
 use crate::http::boundary::Cause;
 use crate::http::fault as http_fault;
 use crate::http::request_id::RequestId;
+use crate::http::wait::{in_words, whole_seconds};
 use crate::oidc::authorization_request::validate::Displayable;
 use crate::provider::Provider;
 use crate::provider::fault::Fault;
@@ -109,6 +112,24 @@ pub(super) fn malformed(provider: &Provider, visit: &Visit, status: StatusCode, 
     let mut text = refused(Refusal::Request(Displayable::Malformed), None);
     text.status = status;
     text.respond(provider, visit, Cause::new(cause))
+}
+
+/// The page for a network that asks too often.
+pub(super) fn too_many_requests(provider: &Provider, visit: &Visit, wait: Duration) -> Response {
+    let text = Text::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many requests",
+        format!(
+            "They come from your network faster than they are answered. Please try again in {}.",
+            in_words(wait)
+        ),
+    );
+    let mut response = text.respond(provider, visit, Cause::new("the network asks too often"));
+    // RFC 6585 section 4.
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+    response
 }
 
 /// The page when a handler panicked.

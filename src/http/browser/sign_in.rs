@@ -1,7 +1,6 @@
 //! `/login`.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
@@ -13,6 +12,7 @@ use super::page::{FormAction, page};
 use super::posted::Posted;
 use super::visit::{Visit, set_known_browser, set_session};
 use super::{answer, error_page};
+use crate::http::wait::{in_words, whole_seconds};
 use crate::oidc::password::Password;
 use crate::provider::Provider;
 use crate::provider::interaction::{BrowserError, ClientFacts, Notice, Refusal, SignInForm};
@@ -86,25 +86,6 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
     response
 }
 
-/// Rounded up, so that whoever waits for it has waited long enough.
-pub(super) fn whole_seconds(wait: Duration) -> u64 {
-    let whole = wait.as_secs();
-    if wait.subsec_nanos() > 0 {
-        whole + 1
-    } else {
-        whole.max(1)
-    }
-}
-
-pub(super) fn in_words(wait: Duration) -> String {
-    match whole_seconds(wait) {
-        1 => "1 second".to_owned(),
-        seconds @ ..60 => format!("{seconds} seconds"),
-        60 => "1 minute".to_owned(),
-        seconds => format!("{} minutes", seconds.div_ceil(60)),
-    }
-}
-
 /// The form lives at `/authorize`, where a request says what it is for, and at the account page; who comes here otherwise is told so.
 pub(super) async fn get(State(provider): State<Provider>, visit: Visit) -> Response {
     let error = BrowserError::Refused(Refusal::InteractionGone, None);
@@ -132,26 +113,5 @@ pub(super) async fn post(State(provider): State<Provider>, posted: Posted) -> Re
             response
         }
         Err(error) => error_page::of(&provider, &visit, &error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_told_in_words_and_never_too_short() {
-        for (milliseconds, seconds, words) in [
-            (0, 1, "1 second"),
-            (1, 1, "1 second"),
-            (1001, 2, "2 seconds"),
-            (59_000, 59, "59 seconds"),
-            (60_000, 60, "1 minute"),
-            (60_001, 61, "2 minutes"),
-            (900_000, 900, "15 minutes"),
-        ] {
-            let wait = Duration::from_millis(milliseconds);
-            assert_eq!((whole_seconds(wait), in_words(wait).as_str()), (seconds, words));
-        }
     }
 }

@@ -1,5 +1,9 @@
 //! `POST /api/token/v2` (RFC 6749 section 3.2).
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header::{AUTHORIZATION, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -7,20 +11,61 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::single_header;
+use crate::http::client_address;
 use crate::http::cors;
 use crate::http::form::Form;
 use crate::http::json::{failure, json, refusal};
 use crate::http::observer;
+use crate::http::rate_limit::{Limiter, RateLimiters};
+use crate::login::network::Network;
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::grant_type::GrantType;
+use crate::oidc::identifier::ClientId;
 use crate::oidc::opaque_token::OpaqueToken;
 use crate::oidc::parameters::Parameters;
 use crate::provider::Provider;
 use crate::provider::answer::Failure;
-use crate::provider::token::{TokenRequest, TokenResponse};
+use crate::provider::token::{Admission, TokenRequest, TokenResponse};
+
+/// How often whom is answered.
+#[derive(Clone)]
+pub(super) struct TokenLimits {
+    stranger: Arc<Limiter>,
+    client: Arc<Limiter>,
+}
+
+impl TokenLimits {
+    pub(super) fn of(limiters: &RateLimiters) -> Self {
+        Self {
+            stranger: Arc::clone(&limiters.token),
+            client: Arc::clone(&limiters.client),
+        }
+    }
+}
+
+/// The limits for one request. A client that has authenticated is counted by itself, so that no other one behind the same
+/// address makes it wait; the network pays for requests of which nobody knows whose they are.
+struct Asker<'a> {
+    limits: &'a TokenLimits,
+    network: Network,
+}
+
+impl Admission for Asker<'_> {
+    fn client(&self, client: &ClientId) -> Result<(), Duration> {
+        self.limits.client.admit_client(client)
+    }
+
+    fn stranger(&self) -> Result<(), Duration> {
+        self.limits.stranger.admit_network(self.network)
+    }
+}
 
 /// The handler.
-pub(super) async fn token(State(provider): State<Provider>, request: Request) -> Response {
+pub(super) async fn token(
+    State(provider): State<Provider>,
+    Extension(limits): Extension<TokenLimits>,
+    request: Request,
+) -> Response {
     // RFC 6749 section 2.3.1: credentials, and with them all parameters, never in the request URI, which ends in logs.
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         return refusal(
@@ -36,6 +81,7 @@ pub(super) async fn token(State(provider): State<Provider>, request: Request) ->
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
     };
     let origin = request.headers().get(ORIGIN).cloned();
+    let network = client_address::network(request.extensions());
     let Form(parameters) = match Form::from_request(request, &()).await {
         Ok(form) => form,
         Err(rejection) => return rejection.into_response(),
@@ -45,6 +91,10 @@ pub(super) async fn token(State(provider): State<Provider>, request: Request) ->
             parameters: &parameters,
             authorization: authorization.as_ref().map(HeaderValue::as_bytes),
             origin: cors::origin_text(origin.as_ref()),
+            admission: &Asker {
+                limits: &limits,
+                network,
+            },
         })
         .await;
     let mut response = match &answer.result {
@@ -75,6 +125,7 @@ fn noted(parameters: &Parameters, result: &Result<TokenResponse, Failure>) -> ob
         outcome: match result {
             Ok(_) => "issued",
             Err(Failure::Refused(refusal)) => refusal.error.code.as_str(),
+            Err(Failure::Limited(_)) => "limited",
             Err(Failure::Fault(_)) => "fault",
         },
     }

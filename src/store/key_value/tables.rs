@@ -50,6 +50,7 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const REFRESH_TOKENS_OF_GRANT: u8 = b'7';
     pub(in crate::store) const CONSENTS_OF_USER: u8 = b'8';
     pub(in crate::store) const CONSENTS_OF_CLIENT: u8 = b'9';
+    pub(in crate::store) const HASTY_TOKENS_OF_GRANT: u8 = b'h';
     pub(in crate::store) const EXPIRY: u8 = b'!';
     pub(in crate::store) const THROTTLES: u8 = b'T';
     pub(in crate::store) const THROTTLES_BY_USE: u8 = b'0';
@@ -112,6 +113,8 @@ pub(in crate::store) const GRANTS_OF_SESSION: Index = Index::new(prefix::GRANTS_
 pub(in crate::store) const CODES_OF_GRANT: Index = Index::new(prefix::CODES_OF_GRANT);
 /// Grant id to refresh token hash.
 pub(in crate::store) const REFRESH_TOKENS_OF_GRANT: Index = Index::new(prefix::REFRESH_TOKENS_OF_GRANT);
+/// Grant id to when a refresh token was spent that had just been issued, with its hash.
+pub(in crate::store) const HASTY_TOKENS_OF_GRANT: Index = Index::new(prefix::HASTY_TOKENS_OF_GRANT);
 /// User uid to client uid.
 pub(in crate::store) const CONSENTS_OF_USER: Index = Index::new(prefix::CONSENTS_OF_USER);
 /// Client uid to user uid.
@@ -136,7 +139,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 30);
+        assert_eq!(prefixes.len(), 31);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

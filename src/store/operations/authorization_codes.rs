@@ -101,7 +101,7 @@ pub(in crate::store) fn redeem(
     stored.code.redeemed_at = Some(now);
     CODES.put(transaction, &[hash.as_bytes()], &stored)?;
     if let Some(token) = refresh_token {
-        refresh_tokens::begin(transaction, &grant, &token)?;
+        refresh_tokens::begin(transaction, now, &grant, &token)?;
     }
     Ok(RedeemCode::Fresh(Box::new(Redeemed { grant, user })))
 }

@@ -7,7 +7,7 @@ use crate::oidc::scope::ScopeSet;
 use crate::store::key_value::table::Index;
 use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS, GRANTS_OF_CLIENT,
-    GRANTS_OF_SESSION, GRANTS_OF_USER, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
+    GRANTS_OF_SESSION, GRANTS_OF_USER, HASTY_TOKENS_OF_GRANT, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{clients, expiry, sessions, users};
@@ -133,6 +133,9 @@ pub(in crate::store) fn end(transaction: &mut dyn Transaction, id: &[u8]) -> Res
     for hash in REFRESH_TOKENS_OF_GRANT.of(transaction, id)? {
         REFRESH_TOKENS.delete(transaction, &[&hash]);
         REFRESH_TOKENS_OF_GRANT.delete(transaction, id, &hash);
+    }
+    for item in HASTY_TOKENS_OF_GRANT.of(transaction, id)? {
+        HASTY_TOKENS_OF_GRANT.delete(transaction, id, &item);
     }
     GRANTS_OF_CLIENT.delete(transaction, grant.client_uid.as_str().as_bytes(), id);
     GRANTS_OF_USER.delete(transaction, grant.user_uid.as_str().as_bytes(), id);

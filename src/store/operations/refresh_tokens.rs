@@ -1,16 +1,30 @@
 //! Refresh tokens: rotation and detection of reuse (RFC 9700 section 4.14.2).
+//!
+//! Spent tokens are kept until their grant's end, or their reuse could not be told from nonsense. A client that refreshes in
+//! a loop would fill the store with them, so of those that were spent right after they were issued only the last ones are
+//! kept; a forgotten one is refused like any other that is unknown.
 
-use crate::clock::Timestamp;
+use std::time::Duration;
+
+use crate::clock::{Timestamp, later};
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
-use crate::store::key_value::tables::{REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT};
+use crate::store::key_value::tables::{HASTY_TOKENS_OF_GRANT, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT};
 use crate::store::key_value::{Read, Transaction};
+use crate::store::operations::expiry::ordered;
 use crate::store::operations::{expiry, grants, sessions};
 use crate::store::records::{GrantRecord, NewRefreshToken, RefreshTokenRecord};
 use crate::store::{Redeemed, RotateRefreshToken, StoreError};
 
+/// Whoever spends a token this soon after it was issued refreshes in a loop.
+const HASTY: Duration = Duration::from_mins(1);
+
+/// So many of them are kept.
+const MOST_HASTY: usize = 100;
+
 pub(in crate::store) fn begin(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     grant: &GrantRecord,
     token: &NewRefreshToken,
 ) -> Result<(), StoreError> {
@@ -19,6 +33,7 @@ pub(in crate::store) fn begin(
         grant_id: grant.id.clone(),
         expires_at: token.expires_at.min(grant.expires_at),
         spent_at: None,
+        issued_at: Some(now),
     };
     let id = grant.id.as_str().as_bytes();
     REFRESH_TOKENS_OF_GRANT.put(transaction, id, record.hash.as_bytes());
@@ -65,11 +80,37 @@ pub(in crate::store) fn rotate(
     };
     token.spent_at = Some(now);
     put(transaction, &token)?;
-    begin(transaction, &grant, successor)?;
+    if token
+        .issued_at
+        .is_some_and(|issued_at| now < later(issued_at, HASTY))
+    {
+        forget_oldest(transaction, now, &token)?;
+    }
+    begin(transaction, now, &grant, successor)?;
     if !grant.offline {
         sessions::note_use(transaction, now, &grant.session)?;
     }
     Ok(RotateRefreshToken::Rotated(Box::new(Redeemed { grant, user })))
+}
+
+/// Notes a token that was spent at once, and forgets the oldest of those when there are too many.
+fn forget_oldest(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    token: &RefreshTokenRecord,
+) -> Result<(), StoreError> {
+    let grant = token.grant_id.as_str().as_bytes();
+    let mut item = ordered(now.as_millisecond()).to_vec();
+    item.extend_from_slice(token.hash.as_bytes());
+    HASTY_TOKENS_OF_GRANT.put(transaction, grant, &item);
+    let oldest = HASTY_TOKENS_OF_GRANT.first(transaction, grant, MOST_HASTY + 1)?;
+    if let Some(item) = oldest.first().filter(|_| oldest.len() > MOST_HASTY) {
+        let hash = item.get(size_of::<u64>()..).unwrap_or_default();
+        HASTY_TOKENS_OF_GRANT.delete(transaction, grant, item);
+        REFRESH_TOKENS_OF_GRANT.delete(transaction, grant, hash);
+        REFRESH_TOKENS.delete(transaction, &[hash]);
+    }
+    Ok(())
 }
 
 pub(in crate::store) fn by_key(
