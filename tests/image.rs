@@ -23,13 +23,19 @@ fn run(program: &str, arguments: &[&str]) -> Output {
     output
 }
 
-/// Writes the archive, and the image's root file system into a folder.
+/// Writes the archive, and the image's root file system into a folder. Without debug data, of which a test's binary has
+/// hundreds of megabytes.
 fn write(archive: &Path, root: &Path) {
+    let binary = archive.with_file_name("claviger");
+    run(
+        "strip",
+        &["-o", binary.to_str().unwrap(), env!("CARGO_BIN_EXE_claviger")],
+    );
     run(
         "python3",
         &[
             "image/archive.py",
-            env!("CARGO_BIN_EXE_claviger"),
+            binary.to_str().unwrap(),
             archive.to_str().unwrap(),
             "--version",
             "1",
