@@ -294,6 +294,8 @@ fn controller_settings(settings: &ServeSettings, keyring_secret_name: String) ->
         heal_interval: Some(settings.heal_interval).filter(|interval| !interval.is_zero()),
         allow_own_client_ids: settings.allow_own_client_ids,
         allow_consent_skip: settings.allow_consent_skip,
+        watch_timeout: settings.watch_timeout,
+        accept_removals: settings.accept_removals,
         without_secret_policy: settings.without_secret_policy,
     }
 }

@@ -95,6 +95,22 @@ pub struct ServeSettings {
     #[arg(long, env = "CLAVIGER_ALLOW_CONSENT_SKIP")]
     pub allow_consent_skip: bool,
 
+    /// How long a watch of the Kubernetes API lasts before it is begun anew, from `5s` to `290s`; where the connection was
+    /// silently dropped this is how long that goes unnoticed
+    #[arg(long, env = "CLAVIGER_WATCH_TIMEOUT", default_value = "290s", value_parser = watch_timeout)]
+    pub watch_timeout: Duration,
+
+    /// Believe the first list of the API server although this many resources of a kind, or fewer, are missing from it: for
+    /// one start, after a message that so many removals are held
+    #[arg(
+        long,
+        env = "CLAVIGER_ACCEPT_REMOVALS",
+        default_value_t = 0,
+        value_name = "COUNT",
+        hide_default_value = true
+    )]
+    pub accept_removals: usize,
+
     /// Start although the admission policy that pins claviger to its own Secrets is not in force (unsafe: without it the
     /// account could overwrite any Secret whose name it guesses)
     #[arg(long, env = "CLAVIGER_WITHOUT_SECRET_POLICY")]
@@ -289,6 +305,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     DurationText::new(text)
         .parse()
         .ok_or_else(|| "write a number with a unit, like 90s, 10m, 2h or 14d".to_owned())
+}
+
+fn watch_timeout(text: &str) -> Result<Duration, String> {
+    let bounds = Duration::from_secs(5)..=Duration::from_secs(290);
+    DurationText::new(text)
+        .parse()
+        .filter(|duration| bounds.contains(duration))
+        .ok_or_else(|| "write a time between 5s and 290s".to_owned())
 }
 
 fn namespace(text: &str) -> Result<String, String> {

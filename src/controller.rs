@@ -84,6 +84,10 @@ pub struct ControllerSettings {
     pub allow_own_client_ids: bool,
     /// Clients may ask for `consent: Skip`.
     pub allow_consent_skip: bool,
+    /// How long a watch lasts before it is begun anew.
+    pub watch_timeout: Duration,
+    /// The first list of a kind is believed although this many resources, or fewer, are missing from it.
+    pub accept_removals: usize,
     /// Start although the admission policy for Secrets is not in force.
     pub without_secret_policy: bool,
 }
@@ -136,5 +140,6 @@ pub async fn run(context: ControllerContext, shutdown: CancellationToken) {
         (provisioning, budget),
         shutdown,
     );
-    tokio::join!(clients, users);
+    // Their futures are large.
+    tokio::join!(Box::pin(clients), Box::pin(users));
 }

@@ -1,5 +1,6 @@
 //! The connection to Kubernetes, and what is asked of it before the controller runs.
 
+mod patience;
 mod requests;
 
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl Cluster {
         let config = kube::Config::infer()
             .await
             .map_err(|error| anyhow::anyhow!("unable to find a cluster: {}; {WHERE}", with_causes(&error)))?;
-        let client = requests::counted(config, metrics).map_err(|error| {
+        let client = requests::client(config, settings.watch_timeout, metrics).map_err(|error| {
             anyhow::anyhow!(
                 "unable to use the cluster that was found: {}; {WHERE}",
                 with_causes(&error)

@@ -12,6 +12,21 @@ pub(super) fn is_unreachable(error: &kube::Error) -> bool {
     }
 }
 
+/// Whether the API server does not know the kind: a list of nothing would be empty instead. No resource is meant, which
+/// would be named.
+pub(super) fn is_kind_missing(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => {
+            let names_one = status
+                .details
+                .as_ref()
+                .is_some_and(|details| !details.name.is_empty());
+            status.code == 404 && !names_one
+        }
+        _ => false,
+    }
+}
+
 /// One line for logs and conditions. Answers are shown by their message only.
 pub(super) fn describe(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {

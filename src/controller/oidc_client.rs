@@ -9,7 +9,7 @@ mod rotation;
 mod status;
 mod validate;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::clock::{Timestamp, later};
 use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
 use crate::oidc::identifier::ResourceUid;
 use crate::store::StoreError;
-use crate::store::records::{ClientRecord, Digest};
+use crate::store::records::{ClientRecord, Digest, ResourceRef};
 use apply::Applied;
 use register::Registered;
 use rotate::{Pending, Rotated};
@@ -331,12 +331,12 @@ impl Reconciler for OidcClients {
         Ok(())
     }
 
-    async fn known(&self) -> Result<HashSet<ResourceUid>, StoreError> {
+    async fn known(&self) -> Result<HashMap<ResourceUid, ResourceRef>, StoreError> {
         let clients = self.context.store.clients().await?;
         Ok(clients
             .into_iter()
             .filter(|record| record.absent_since.is_none())
-            .map(|record| record.client.uid)
+            .map(|record| (record.client.uid, record.resource))
             .collect())
     }
 

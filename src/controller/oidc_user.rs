@@ -8,7 +8,7 @@ mod register;
 mod status;
 mod validate;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::crd::v1alpha1::OidcUser;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::password::HasherError;
 use crate::store::StoreError;
-use crate::store::records::UserRecord;
+use crate::store::records::{ResourceRef, UserRecord};
 use apply::Applied;
 use dereference::SecretValue;
 use password::Password;
@@ -267,12 +267,12 @@ impl Reconciler for OidcUsers {
         Ok(())
     }
 
-    async fn known(&self) -> Result<HashSet<ResourceUid>, StoreError> {
+    async fn known(&self) -> Result<HashMap<ResourceUid, ResourceRef>, StoreError> {
         let users = self.context.store.users().await?;
         Ok(users
             .into_iter()
             .filter(|record| record.absent_since.is_none())
-            .map(|record| record.user.uid)
+            .map(|record| (record.user.uid, record.resource))
             .collect())
     }
 

@@ -19,6 +19,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(500);
 const GROWTH: u32 = 3;
 /// With these three, whatever fails again and again is tried at most five times in any minute.
 const LONGEST_DELAY: Duration = Duration::from_secs(45);
+/// Between two tries to remove what was deleted.
+const LONGEST_REMOVAL_DELAY: Duration = Duration::from_secs(10);
 
 /// One piece of work.
 #[derive(Debug)]
@@ -182,6 +184,10 @@ impl<K: Resource<DynamicType = ()>> Queue<K> {
         let delay = match next {
             Next::Change => None,
             Next::Again(delay) | Next::Waiting(delay) | Next::Later(delay) => Some(*delay),
+            // Whoever was deleted is refused soon after the store is back; this asks nothing of the API server.
+            Next::Failed(_) if !slot.removed.is_empty() => {
+                Some(backoff(slot.attempt).min(LONGEST_REMOVAL_DELAY))
+            }
             Next::Failed(_) => Some(backoff(slot.attempt)),
         };
         if again {

@@ -1,6 +1,6 @@
 //! What the watch needs to know of a kind, and when the kinds have something tried again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::oidc::identifier::ResourceUid;
 use crate::store::StoreError;
+use crate::store::records::ResourceRef;
 
 /// Whoever waits for a claim of somebody else looks again after this, besides being woken.
 pub(super) const CLAIM_PAUSE: Duration = Duration::from_secs(30);
@@ -52,8 +53,8 @@ pub(super) trait Reconciler: Send + Sync + 'static {
     /// Removes what the store holds of a deleted resource.
     async fn remove(&self, uid: &ResourceUid) -> Result<(), StoreError>;
 
-    /// The uids of what the store holds and that is not absent.
-    async fn known(&self) -> Result<HashSet<ResourceUid>, StoreError>;
+    /// What the store holds and that is not absent.
+    async fn known(&self) -> Result<HashMap<ResourceUid, ResourceRef>, StoreError>;
 
     /// Notes that these are gone from a complete list.
     async fn mark_absent(&self, uids: &[ResourceUid]) -> Result<(), StoreError>;

@@ -121,9 +121,10 @@ pub(super) async fn write(
     }
 }
 
-/// Whether trying the same again soon would get the same.
+/// Whether trying the same again soon would get the same. A conflict passes by itself: somebody wrote at the same moment,
+/// perhaps to the quota of the namespace, which counts a new Secret.
 fn is_answer(status: &Status) -> bool {
-    status.code < 500 && status.code != 429
+    status.code < 500 && status.code != 429 && !status.is_conflict()
 }
 
 fn written(secret: Secret) -> SecretWrite {

@@ -1,8 +1,10 @@
 //! What is checked before anything else: the API server answers, the account may do its work, the admission policy is in
 //! force, and the store belongs to this cluster.
 //!
-//! An API server that does not answer is waited for. An answer that refuses is asked for again for ten seconds, since rights
-//! and policies take a moment to work after an installation; then the start ends with what to do.
+//! An API server that does not answer is waited for, and so are custom resource definitions that are missing: whoever
+//! installs the program before them finds it working once they are there. Any other answer that refuses is asked for again
+//! for ten seconds, since rights and policies take a moment to work after an installation; then the start ends with what to
+//! do.
 
 mod references;
 
@@ -15,7 +17,7 @@ use kube::{Api, Client};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::kube_error::{describe, is_unreachable};
+use super::kube_error::{describe, is_kind_missing, is_unreachable};
 use super::secret::{APP_SECRET_TYPE, is_denied_by_policy};
 use super::{ControllerSettings, Health, MANAGER};
 use crate::crd::v1alpha1::{OidcClient, OidcUser};
@@ -31,6 +33,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What `/readyz` shows while the API server is waited for.
 const WHAT: &str = "Kubernetes API";
+
+/// What is said once and shown at `/readyz` while there are no definitions.
+const DEFINITIONS_MISSING: &str = "claviger's custom resource definitions are not installed; waiting for them; install them \
+    with `claviger crd | kubectl apply --server-side -f -` or with claviger's chart";
 
 /// Why the controller cannot start.
 #[derive(Debug, Error)]
@@ -209,7 +215,15 @@ async fn asked<T, F: Future<Output = Result<T, kube::Error>>>(
             Err(error) => error,
         };
         let reason = describe(&error);
-        if is_unreachable(&error) {
+        if is_kind_missing(&error) {
+            refused_since = None;
+            health.set_unreachable(WHAT, format!("unable to {what}: {DEFINITIONS_MISSING}"));
+            if !told {
+                tracing::warn!(what, "{DEFINITIONS_MISSING}");
+                told = true;
+            }
+            pause = LONGEST_PAUSE;
+        } else if is_unreachable(&error) {
             refused_since = None;
             health.set_unreachable(WHAT, format!("unable to {what}: {reason}"));
             if !told {

@@ -3,8 +3,11 @@
 //! Until the first complete list of every scope is there and registered, nothing is reconciled: claims are then decided by
 //! (creationTimestamp, uid) and not by the order of arrival, and nothing is removed for absence by half a list.
 
+mod departures;
 mod driver;
+mod events;
 mod first_list;
+mod presence;
 mod probe;
 
 use std::sync::Arc;
@@ -14,7 +17,6 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use kube::Api;
 use kube::core::DeserializeGuard;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +26,7 @@ use super::provisioning::Provisioning;
 use super::reconciler::Reconciler;
 use super::{ControllerContext, ControllerSettings};
 use crate::store::StoreError;
-use driver::Driver;
+use driver::{Driver, Ended};
 
 /// Reconciles of one kind that run at once.
 const CONCURRENCY: usize = 32;
@@ -83,9 +85,9 @@ pub(super) async fn run<R: Reconciler>(
             Scope::Namespace(name) => Api::namespaced(context.client.clone(), name),
         })
         .collect();
+    let timeout = context.settings.watch_timeout;
     let mut events = stream::select_all(apis.iter().cloned().enumerate().map(|(index, api)| -> Events<R> {
-        watcher::watcher(api, watcher::Config::default())
-            .default_backoff()
+        events::events(api, timeout)
             .map(move |event| (index, event))
             .boxed()
     }));
@@ -105,7 +107,10 @@ pub(super) async fn run<R: Reconciler>(
                     () = driver.handle(scope, event) => {}
                 }
             }
-            Some(finished) = driver.join_next() => driver.finished(finished),
+            Some(ended) = driver.join_next() => match ended {
+                Ended::Job(joined) => driver.finished(joined),
+                Ended::Look(look) => driver.decide_departures(look).await,
+            },
             () = sleep_until(due) => driver.take_due(),
             // The context keeps the other end, so that this does not fail.
             Ok(()) = keyrings.changed() => {

@@ -220,6 +220,8 @@ pub(crate) fn settings(namespace: &str) -> ControllerSettings {
         heal_interval: None,
         allow_own_client_ids: false,
         allow_consent_skip: false,
+        watch_timeout: Duration::from_secs(290),
+        accept_removals: 0,
         without_secret_policy: false,
     }
 }

@@ -19,6 +19,7 @@ mod removal;
 mod restart;
 mod rotation;
 mod startup;
+mod store_outage;
 mod thief;
 mod users;
 
@@ -26,3 +27,7 @@ mod users;
 mod clock;
 #[path = "../common/owned_secret.rs"]
 mod owned_secret;
+
+#[path = "../protocol/faulty_store.rs"]
+#[expect(dead_code, reason = "a test here uses a part of it")]
+mod faulty_store;

@@ -1,19 +1,41 @@
-//! Counts the requests to the Kubernetes API, whoever sends them.
+//! The client of the Kubernetes API: how patient its requests are, and that they are counted, whoever sends them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Method, Request, Response};
 use kube::Client;
 use kube::client::ClientBuilder;
+use tower::buffer::BufferLayer;
+use tower::retry::RetryLayer;
+use tower::util::MapFutureLayer;
 use tower::{Layer, Service};
 
+use super::patience::{self, KeepRetryAfter};
 use crate::telemetry::metrics::Metrics;
 
-/// A client whose requests are counted.
-pub(super) fn counted(config: kube::Config, metrics: &Metrics) -> Result<Client, kube::Error> {
+/// As many as kube buffers itself.
+const BUFFER: usize = 1024;
+
+/// A client whose requests are counted, each try for itself. A connection that was silently dropped is noticed when
+/// `watch_timeout` is over, and by a request that waits for its answer after a minute or `watch_timeout`, whichever is
+/// shorter.
+pub(super) fn client(
+    mut config: kube::Config,
+    watch_timeout: Duration,
+    metrics: &Metrics,
+) -> Result<Client, kube::Error> {
+    patience::configure(&mut config, watch_timeout);
+    let limit = patience::longest_answer(watch_timeout);
     Ok(ClientBuilder::try_from(config)?
         .with_layer(&Counting(metrics.clone()))
+        .with_layer(&MapFutureLayer::new(move |answer| {
+            patience::within(limit, answer)
+        }))
+        // Only what can be cloned can be tried again.
+        .with_layer(&BufferLayer::new(BUFFER))
+        .with_layer(&RetryLayer::new(KeepRetryAfter::default()))
         .build())
 }
 

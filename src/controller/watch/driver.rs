@@ -1,23 +1,26 @@
 //! The state of one kind's loop: lists being assembled, the queue, the jobs that run.
 
+mod removals;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::departures::Departures;
+use super::presence::Presence;
 use super::probe::Probe;
-use super::{CONCURRENCY, Guarded, Scope, first_list, until_stored};
+use super::{CONCURRENCY, Guarded, Scope, events, first_list, until_stored};
 use crate::controller::heal::HealSweep;
 use crate::controller::observer::{Observer, Reconciled, Work};
 use crate::controller::provisioning::Provisioning;
 use crate::controller::queue::{Job, Queue, key_of, uid_of};
 use crate::controller::reconciler::{Next, Outcome, Reconciler};
-use crate::controller::removal::{self, Removal};
 use crate::controller::{ControllerContext, Health};
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::ResourceRef;
@@ -36,12 +39,27 @@ pub(super) struct Finished<K> {
     took: Duration,
 }
 
+/// Whether the kind was there at a time.
+pub(super) struct Look {
+    at: Instant,
+    presence: Presence,
+}
+
 type Joined<R> = Result<(Id, Finished<<R as Reconciler>::Resource>), JoinError>;
+
+/// What was started beside the loop and ended.
+pub(super) enum Ended<R: Reconciler> {
+    /// A piece of work.
+    Job(Joined<R>),
+    /// A look whether the kind is there.
+    Look(Look),
+}
 
 pub(super) struct Driver<R: Reconciler> {
     reconciler: Arc<R>,
     scopes: Vec<Scope>,
     apis: Vec<Api<Guarded<R>>>,
+    client: Client,
     health: Health,
     observer: Arc<dyn Observer>,
     provisioning: Arc<Provisioning>,
@@ -51,6 +69,15 @@ pub(super) struct Driver<R: Reconciler> {
     complete: Vec<bool>,
     /// Resources that exist but do not fit our schema; they count as present.
     unreadable: HashMap<ResourceRef, ResourceUid>,
+    /// Deletions that wait for a look whether the kind is still there.
+    departures: Departures,
+    looks: JoinSet<Look>,
+    /// Removals that are not believed.
+    held: HashMap<ResourceUid, ResourceRef>,
+    /// Per scope: whether the kind was missing since the last complete list.
+    was_missing: Vec<bool>,
+    /// How many removals the first complete list may bring.
+    accepted: usize,
     /// The first complete list is registered.
     registered: bool,
     queue: Queue<R::Resource>,
@@ -71,18 +98,23 @@ impl<R: Reconciler> Driver<R> {
         provisioning: Arc<Provisioning>,
         sweep: HealSweep,
     ) -> Self {
-        let (health, observer) = (context.health.clone(), Arc::clone(&context.observer));
-        observer.watching(R::KIND, false);
+        context.observer.watching(R::KIND, false);
         Self {
             listings: scopes.iter().map(|_| None).collect(),
             complete: scopes.iter().map(|_| false).collect(),
+            was_missing: scopes.iter().map(|_| false).collect(),
             reconciler,
             scopes,
             apis,
-            health,
-            observer,
+            client: context.client.clone(),
+            health: context.health.clone(),
+            observer: Arc::clone(&context.observer),
             provisioning,
             unreadable: HashMap::new(),
+            departures: Departures::default(),
+            looks: JoinSet::new(),
+            held: HashMap::new(),
+            accepted: context.settings.accept_removals,
             registered: false,
             queue: Queue::new(),
             sweep,
@@ -114,16 +146,19 @@ impl<R: Reconciler> Driver<R> {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
+        let look = self.departures.due().filter(|_| self.looks.is_empty());
         self.queue
             .next_due()
             .into_iter()
             .chain(self.sweep.next_due())
+            .chain(look)
             .min()
     }
 
     pub(super) fn take_due(&mut self) {
         let now = Instant::now();
         self.queue.take_due(now);
+        self.look_for_kind(now);
         let owners = self.queue.resources();
         let owners = owners
             .filter(|(_, resource)| self.reconciler.owns_secret(resource))
@@ -138,13 +173,18 @@ impl<R: Reconciler> Driver<R> {
         self.queue.push_all();
     }
 
-    pub(super) async fn join_next(&mut self) -> Option<Joined<R>> {
-        self.jobs.join_next_with_id().await
+    pub(super) async fn join_next(&mut self) -> Option<Ended<R>> {
+        tokio::select! {
+            Some(joined) = self.jobs.join_next_with_id() => Some(Ended::Job(joined)),
+            Some(Ok(look)) = self.looks.join_next() => Some(Ended::Look(look)),
+            else => None,
+        }
     }
 
     /// Work that is about to end may do so, or what the store has done already would be missing from the audit log. Any
     /// other is cut off.
     pub(super) async fn stop(&mut self) {
+        self.looks.shutdown().await;
         let ended = async { while self.jobs.join_next().await.is_some() {} };
         let _in_time = tokio::time::timeout(GRACE, ended).await;
         self.jobs.shutdown().await;
@@ -205,8 +245,11 @@ impl<R: Reconciler> Driver<R> {
             Ok(event) => event,
             Err(error) => return self.watch_failed(scope, &error),
         };
-        self.health.set_reachable(R::KIND);
-        self.observer.watching(R::KIND, true);
+        // A list that begins has not been answered yet.
+        if !matches!(event, Event::Init) {
+            self.health.set_reachable(R::KIND);
+            self.observer.watching(R::KIND, true);
+        }
         match event {
             Event::Init => self.listings[scope] = Some(HashSet::new()),
             Event::InitApply(resource) => {
@@ -219,7 +262,7 @@ impl<R: Reconciler> Driver<R> {
             Event::Apply(resource) => self.take(resource).await,
             Event::Delete(resource) => {
                 if let Some(key) = key_of(&resource) {
-                    self.delete(key, uid_of(&resource)).await;
+                    self.depart(key, uid_of(&resource)).await;
                 }
             }
         }
@@ -231,12 +274,13 @@ impl<R: Reconciler> Driver<R> {
             // Whoever deletes has decided, even if somebody's finalizer keeps the resource a while.
             Ok(resource) if resource.meta().deletion_timestamp.is_some() => {
                 if let Some(key) = key_of(&resource) {
-                    self.delete(key, uid_of(&resource)).await;
+                    self.depart(key, uid_of(&resource)).await;
                 }
             }
             Ok(resource) => {
                 if let Some(key) = key_of(&resource) {
                     self.unreadable.remove(&key);
+                    self.is_there(&key, uid_of(&resource).as_ref()).await;
                 }
                 self.queue.apply(Arc::new(pruned(resource)));
             }
@@ -251,21 +295,10 @@ impl<R: Reconciler> Driver<R> {
                     "a resource does not fit the schema that claviger knows; upgrade claviger or its CRDs"
                 );
                 let uid = ResourceUid::new(invalid.metadata.uid.unwrap_or_default());
+                self.is_there(&key, Some(&uid)).await;
                 self.unreadable.insert(key, uid);
             }
         }
-    }
-
-    async fn delete(&mut self, key: ResourceRef, uid: Option<ResourceUid>) {
-        self.unreadable.remove(&key);
-        // A reconcile in flight may wait for the API server for long; the client ends now, and once more after it.
-        if self.queue.is_running(&key)
-            && let Some(uid) = &uid
-            && let Err(error) = self.reconciler.remove(uid).await
-        {
-            tracing::warn!(kind = R::KIND, resource = %key, %error, "failed to remove a deleted resource; trying again");
-        }
-        self.queue.delete(key, uid);
     }
 
     async fn list_complete(&mut self, scope: usize) {
@@ -286,7 +319,7 @@ impl<R: Reconciler> Driver<R> {
         if !self.complete.iter().all(|complete| *complete) {
             return;
         }
-        self.remove_absent().await;
+        self.remove_absent(scope).await;
         if !self.registered {
             let resources = self
                 .in_order()
@@ -302,38 +335,6 @@ impl<R: Reconciler> Driver<R> {
         }
         for key in self.in_order().into_iter().map(|(key, _)| key) {
             self.queue.push(key);
-        }
-    }
-
-    async fn remove_absent(&self) {
-        let mut listed: HashSet<ResourceUid> = self.unreadable.values().cloned().collect();
-        listed.extend(
-            self.queue
-                .resources()
-                .filter_map(|(_, resource)| uid_of(resource.as_ref())),
-        );
-        let known = until_stored("read what is registered", || self.reconciler.known()).await;
-        match removal::decide(&known, &listed) {
-            Removal::Absent(absent) => {
-                self.health.clear_note(R::KIND);
-                if !absent.is_empty() {
-                    tracing::info!(
-                        kind = R::KIND,
-                        count = absent.len(),
-                        "resources are gone; refused from now on"
-                    );
-                    until_stored("note what is gone", || self.reconciler.mark_absent(&absent)).await;
-                }
-            }
-            Removal::Held { missing, known } => {
-                let problem = format!(
-                    "{missing} of {known} registered resources are missing from the list of the API server; their removal \
-                     is held, since that is more likely a wrong list than so many deletions; make sure that the CRDs and \
-                     resources are complete, then start claviger again, or remove its store to accept the list"
-                );
-                tracing::error!(kind = R::KIND, %problem, "removal held");
-                self.health.note(R::KIND, problem);
-            }
         }
     }
 
@@ -356,6 +357,7 @@ impl<R: Reconciler> Driver<R> {
 
     /// The watch goes on by itself but does not say when: a probe finds out.
     fn watch_failed(&mut self, scope: usize, error: &watcher::Error) {
+        self.was_missing[scope] |= events::is_without_kind(error);
         let problem = match error {
             watcher::Error::InitialListFailed(error)
             | watcher::Error::WatchStartFailed(error)

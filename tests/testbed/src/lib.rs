@@ -9,6 +9,7 @@ pub mod claviger;
 pub mod cluster;
 pub mod command;
 pub mod disk;
+pub mod fault_proxy;
 pub mod folder;
 pub mod helm;
 pub mod installation;

@@ -6,7 +6,6 @@
     reason = "it speaks to a person at a terminal"
 )]
 
-mod pod_app;
 mod run;
 mod signals;
 mod steps;
@@ -35,8 +34,6 @@ enum Command {
     Run(run::RunArguments),
     /// Start a bare control plane, print its kubeconfig's path and stay until Ctrl-C
     Cluster,
-    /// Be the app in a pod: sign somebody in with the mounted Secret, and again whenever it changes
-    PodApp(pod_app::PodAppArguments),
     /// Lint the chart and print what Helm renders with its defaults
     Chart,
 }
@@ -46,7 +43,6 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments).await,
         Command::Cluster => cluster().await,
-        Command::PodApp(arguments) => pod_app::run(&arguments).await,
         Command::Chart => chart().await,
     };
     keeper::finish();

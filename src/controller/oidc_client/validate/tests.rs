@@ -12,6 +12,8 @@ fn settings() -> ControllerSettings {
         heal_interval: None,
         allow_own_client_ids: false,
         allow_consent_skip: false,
+        watch_timeout: std::time::Duration::from_secs(290),
+        accept_removals: 0,
         without_secret_policy: false,
     }
 }

@@ -39,7 +39,7 @@ impl Addresses {
         format!("https://127.0.0.1:{}", self.apiserver)
     }
 
-    fn etcd_url(&self) -> String {
+    pub(super) fn etcd_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.etcd)
     }
 }
