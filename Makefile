@@ -7,7 +7,7 @@ TOOLS := tests/tools
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full image docs lint fmt crds chart bench deny tools browser-tools
+.PHONY: help run test test-full test-node image docs lint fmt crds chart bench deny tools browser-tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,12 @@ test: tools browser-tools ## every test, against a real API server and a real Ch
 
 # Tests whose count can be larger read TEST_FULL: it is set to 1 here, and they print which count they ran.
 test-full: export TEST_FULL = 1
-test-full: test lint ## the tests at their full counts (hours), and everything that lint looks at
+test-full: test test-node lint ## the tests at their full counts (hours), a real node, and everything that lint looks at
+
+test-node: tools ## claviger in a real pod: the image, the chart and an app on a cluster of one node (needs root)
+	@image/build.sh
+	@$(CARGO) build --workspace --bins
+	@tests/node/node.sh $(TARGET)/image/claviger.tar
 
 image: ## the container image as an OCI archive, target/image/claviger.tar, without a container engine
 	@image/build.sh

@@ -22,7 +22,7 @@ import tarfile
 
 # Distroless calls this number "nonroot"; the chart's securityContext names it too.
 USER = 65532
-BINARY = "usr/local/bin/claviger"
+PROGRAMS = "usr/local/bin/"
 DATA = "var/lib/claviger"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CERTIFICATES = [
@@ -75,7 +75,7 @@ def entry(name, mode, owner=0, kind=tarfile.REGTYPE):
 def layer(binary):
     """The root file system as an uncompressed tar."""
     files = {path: (pathlib.Path(file).read_bytes(), 0o755) for path, file in libraries(binary).items()}
-    files[BINARY] = (pathlib.Path(binary).read_bytes(), 0o755)
+    files[PROGRAMS + os.path.basename(binary)] = (pathlib.Path(binary).read_bytes(), 0o755)
     files["etc/ssl/certs/ca-certificates.crt"] = (pathlib.Path(certificates()).read_bytes(), 0o644)
     files |= {path: (text.encode(), 0o644) for path, text in SMALL_FILES.items()}
     folders = {str(parent) for path in [*files, DATA] for parent in pathlib.PurePath(path).parents} - {"."}
@@ -92,7 +92,7 @@ def layer(binary):
     return out.getvalue()
 
 
-def image(root, architecture, version):
+def image(root, program, architecture, version):
     """The blobs of the image, and the descriptor of its manifest."""
     blobs = {}
 
@@ -109,12 +109,12 @@ def image(root, architecture, version):
         "os": "linux",
         "config": {
             "User": f"{USER}:{USER}",
-            "Entrypoint": ["/" + BINARY],
+            "Entrypoint": [f"/{PROGRAMS}{program}"],
             "Cmd": ["--help"],
             "Env": ["SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],
             "WorkingDir": "/",
             "Labels": {
-                "org.opencontainers.image.title": "claviger",
+                "org.opencontainers.image.title": program,
                 "org.opencontainers.image.version": version,
                 "org.opencontainers.image.licenses": "Apache-2.0",
             },
@@ -181,7 +181,7 @@ def main():
     root = layer(arguments.binary)
     if arguments.root:
         unpack(root, arguments.root)
-    blobs, descriptor = image(root, architecture, arguments.version)
+    blobs, descriptor = image(root, os.path.basename(arguments.binary), architecture, arguments.version)
     write(arguments.archive, blobs, descriptor, arguments.name, arguments.version, architecture)
     size = os.path.getsize(arguments.archive)
     print(f"{arguments.archive}: {arguments.name}:{arguments.version}, linux/{architecture}, "

@@ -15,6 +15,12 @@ packages=(
 	"kube-apiserver:k8s.io/kubernetes/cmd/kube-apiserver:kube-apiserver"
 	"kube-controller-manager:k8s.io/kubernetes/cmd/kube-controller-manager:kube-controller-manager"
 )
+# Only the tests on a real node need these.
+[[ -n ${KUBE_NODE:-} ]] && packages+=(
+	"kubelet:k8s.io/kubernetes/cmd/kubelet:kubelet"
+	"kube-scheduler:k8s.io/kubernetes/cmd/kube-scheduler:kube-scheduler"
+	"kube-proxy:k8s.io/kubernetes/cmd/kube-proxy:kube-proxy"
+)
 
 # missing: the entries of `packages` that are neither in KUBEBUILDER_ASSETS nor built at this version
 missing() {

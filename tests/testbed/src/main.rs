@@ -6,6 +6,7 @@
     reason = "it speaks to a person at a terminal"
 )]
 
+mod pod_app;
 mod run;
 mod signals;
 mod steps;
@@ -34,6 +35,8 @@ enum Command {
     Run(run::RunArguments),
     /// Start a bare control plane, print its kubeconfig's path and stay until Ctrl-C
     Cluster,
+    /// Be the app in a pod: sign somebody in with the mounted Secret, and again whenever it changes
+    PodApp(pod_app::PodAppArguments),
     /// Lint the chart and print what Helm renders with its defaults
     Chart,
 }
@@ -43,6 +46,7 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments).await,
         Command::Cluster => cluster().await,
+        Command::PodApp(arguments) => pod_app::run(&arguments).await,
         Command::Chart => chart().await,
     };
     keeper::finish();
