@@ -23,6 +23,7 @@ test: tools browser-tools ## every test, against a real API server and a real Ch
 # Tests whose count can be larger read TEST_FULL: it is set to 1 here, and they print which count they ran.
 test-full: export TEST_FULL = 1
 test-full: test test-node lint ## the tests at their full counts (hours), a real node, and everything that lint looks at
+	$(CARGO) test --workspace --features claviger/otlp --test traces
 
 test-node: tools ## claviger in a real pod: the image, the chart and an app on a cluster of one node (needs root)
 	@image/build.sh
@@ -34,7 +35,7 @@ image: ## the container image as an OCI archive, target/image/claviger.tar, with
 
 lint: deny ## formatting, clippy, shell scripts, dependencies
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --features claviger/fail-points --quiet -- --deny warnings
+	$(CARGO) clippy --workspace --all-targets --features claviger/fail-points,claviger/otlp --quiet -- --deny warnings
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(TOOLS)/*.sh image/*.sh; \
 	else echo "shellcheck is not installed: the shell scripts were not looked at"; fi
 

@@ -16,6 +16,8 @@ use crate::http::rate_limit::{Limit, RateLimits};
 use crate::keyring::rotation::SHORTEST_INTERVAL;
 use crate::oidc::issuer::Issuer;
 use crate::telemetry::LogFormat;
+#[cfg(feature = "otlp")]
+use crate::telemetry::traces::Endpoint;
 
 /// The settings of `claviger serve`.
 #[derive(Debug, Clone, Args)]
@@ -190,6 +192,11 @@ pub struct LogSettings {
     /// How a log line looks
     #[arg(long, env = "CLAVIGER_LOG_FORMAT", value_enum, default_value_t = LogFormatSetting::Json)]
     pub log_format: LogFormatSetting,
+
+    /// Base URL of a collector of OpenTelemetry that traces are sent to, like http://otel-collector.monitoring:4318
+    #[cfg(feature = "otlp")]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = Endpoint::parse)]
+    pub otlp_endpoint: Option<Endpoint>,
 
     /// What is logged: a level, or directives like `info,claviger=debug`
     #[arg(long, env = "CLAVIGER_LOG", default_value = "info", value_parser = log_filter)]

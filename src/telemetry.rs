@@ -2,6 +2,8 @@
 //! logged.
 
 pub mod metrics;
+#[cfg(feature = "otlp")]
+pub mod traces;
 
 use std::any::Any;
 use std::io;
@@ -11,7 +13,7 @@ use tracing_subscriber::filter::{LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use metrics::{AuditCounter, Metrics};
 
@@ -23,6 +25,9 @@ pub enum LogFormat {
     /// For people. Values are quoted with `Debug`, which escapes control characters.
     Text,
 }
+
+/// A layer beside the log: the one that makes traces.
+pub type OuterLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Checks the directives of `--log`. A misspelt level would be a legal name of a target, and silence the log.
 pub fn check_filter(directives: &str) -> Result<(), String> {
@@ -78,11 +83,17 @@ fn literal(payload: &(dyn Any + Send)) -> &'static str {
 /// Sends logs to standard error from now on, panics included, and counts audit events in `metrics`, whether or not they are
 /// logged. `directives` must have passed [`check_filter`].
 pub fn init(format: LogFormat, directives: &str, metrics: &Metrics) {
+    init_with(format, directives, metrics, None);
+}
+
+/// As [`init`], with a layer that sees what is not logged, too.
+pub fn init_with(format: LogFormat, directives: &str, metrics: &Metrics, outer: Option<OuterLayer>) {
     log_panics();
     let filter = filter(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let writer = BoxMakeWriter::new(io::stderr);
-    let registry =
-        tracing_subscriber::registry().with(metrics.audit_counter().with_filter(AuditCounter::filter()));
+    let registry = tracing_subscriber::registry()
+        .with(outer)
+        .with(metrics.audit_counter().with_filter(AuditCounter::filter()));
     let log = match format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .json()

@@ -142,6 +142,21 @@ impl Events {
         );
     }
 
+    /// Says that the Secret of a client holds another version.
+    pub(super) fn rotated(&self, resource: &OidcClient, text: &str) {
+        const REASON: &str = "SecretRotated";
+        let Some(uid) = uid_of(resource) else { return };
+        let note = Note {
+            regarding: resource.object_ref(&()),
+            uid,
+            type_: "Normal",
+            reason: REASON,
+            action: "Rotate",
+            text: text.to_owned(),
+        };
+        self.publish(&self.0.transitions, note, REASON);
+    }
+
     /// Says that a request asked to send a person of this client somewhere that is not registered. `shown` is what may be
     /// shown of the URI.
     pub fn redirect_uri_rejected(&self, client: &ResourceRef, uid: &ResourceUid, shown: &str) {

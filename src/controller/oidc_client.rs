@@ -267,6 +267,9 @@ impl OidcClients {
             let before = resource.status.as_ref();
             let before = before.map_or(&[][..], |status| &status.conditions);
             self.context.events.changed(resource, before, &status.conditions);
+            if let Some(note) = status::rotated(resource, status) {
+                self.context.events.rotated(resource, &note);
+            }
         }
         Ok(Outcome { written, next })
     }

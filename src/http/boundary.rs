@@ -16,7 +16,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::observer::{Answered, Observer};
 use super::request_id::{self, RequestId};
@@ -75,9 +76,20 @@ pub async fn observe(State(boundary): State<Boundary>, mut request: Request, nex
     let began = Instant::now();
     let id = RequestId::generate(&*boundary.random);
     // At level error, so that the id is in the lines of every level, whatever the filter lets through.
-    let span = tracing::error_span!("request", request_id = %id);
+    // What is empty is filled in where traces are sent.
+    let span = tracing::error_span!(
+        "request",
+        request_id = %id,
+        otel.name = Empty,
+        otel.kind = Empty,
+        http.request.method = Empty,
+        http.route = Empty,
+        http.response.status_code = Empty,
+    );
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let pattern = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    boundary.observer.begins(&span, request.headers(), pattern);
     request.extensions_mut().insert(id.clone());
     async move {
         let mut response = next.run(request).await;
@@ -90,11 +102,20 @@ pub async fn observe(State(boundary): State<Boundary>, mut request: Request, nex
         };
         log(&answered, response.extensions().get::<Cause>());
         boundary.observer.answered(&answered);
+        trace(&answered);
         complete(&mut response, &id);
         response
     }
     .instrument(span)
     .await
+}
+
+/// Fills in the span, under the names that OpenTelemetry has for them.
+fn trace(answered: &Answered<'_>) {
+    let span = Span::current();
+    span.record("http.request.method", answered.method_name());
+    span.record("http.route", answered.route);
+    span.record("http.response.status_code", answered.status.as_u16());
 }
 
 /// One line: server errors are for the administrator, refusals for whoever looks into one, the rest for debugging (what

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
+use tracing::Span;
 
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,19 @@ pub struct Answered<'a> {
     pub token_request: Option<TokenRequest>,
 }
 
+/// Whoever asks may write any word in place of a method.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"];
+
+impl Answered<'_> {
+    /// The method if it is one of HTTP's usual ones, else `other`.
+    pub fn method_name(&self) -> &'static str {
+        METHODS
+            .into_iter()
+            .find(|known| self.method == known)
+            .unwrap_or("other")
+    }
+}
+
 /// What a token request came to; its handler leaves it in the extensions of the response.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenRequest {
@@ -30,6 +44,9 @@ pub struct TokenRequest {
 
 /// Is told of requests. Must not block.
 pub trait Observer: Send + Sync + 'static {
+    /// A request begins. Its head may say of which trace `span` is a part; `route` is the pattern of its route.
+    fn begins(&self, _span: &Span, _headers: &HeaderMap, _route: &str) {}
+
     /// A request was answered.
     fn answered(&self, answered: &Answered<'_>);
 }

@@ -30,7 +30,7 @@ async fn events(world: &World, namespace: &str) -> Vec<String> {
         .collect()
 }
 
-async fn wait_for_events(world: &World, namespace: &str, count: usize) -> Vec<String> {
+pub(crate) async fn wait_for_events(world: &World, namespace: &str, count: usize) -> Vec<String> {
     poll::until("Events to be published", PATIENCE, async || {
         let events = events(world, namespace).await;
         Ok((events.len() >= count).then_some(events))

@@ -100,7 +100,8 @@ impl World {
         self.cluster.temp_namespace(prefix).await.unwrap()
     }
 
-    /// What claviger has changed in `namespace`, as `verb resource/subresource name`, dry runs left out.
+    /// What claviger has changed in `namespace`, as `verb resource/subresource name`; dry runs, and Events, which come beside
+    /// the work, are left out.
     pub(crate) fn writes(&self, namespace: &str) -> Vec<String> {
         let user = format!("system:serviceaccount:{HOME}:{}", self.account);
         self.cluster
@@ -108,6 +109,7 @@ impl World {
             .unwrap()
             .into_iter()
             .filter(|event| event.user == user && event.namespace == namespace && event.is_write())
+            .filter(|event| event.resource != "events")
             .map(|event| {
                 let parts: Vec<&str> = [event.resource.as_str(), event.subresource.as_str()]
                     .into_iter()

@@ -92,6 +92,8 @@ async fn a_rotation_on_demand_happens_once() {
     let before = world.writes(&namespace).len();
 
     let status = rotated(world, &namespace, "2026-01").await;
+    let told = crate::events::wait_for_events(world, &namespace, 1).await;
+    assert!(told[0].starts_with("Normal SecretRotated shop: "), "{told:?}");
     let new = mounted(world, &namespace).await;
     assert_ne!(old, new);
     assert_eq!(

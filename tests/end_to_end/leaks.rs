@@ -288,8 +288,14 @@ async fn rule_87_what_happens_is_audited_as_ids() {
         );
     }
     let client_id = format!("{}.shop", served.namespace);
+    let book = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/logs-and-events.md");
+    let book = std::fs::read_to_string(book).unwrap();
     for event in &events {
         let name = event["event"].as_str().unwrap();
+        assert!(
+            book.contains(&format!("`{name}`")),
+            "{name} is not in docs/src/logs-and-events.md"
+        );
         let is_about_registration = name.starts_with("client_") && name != "client_authentication_failed"
             || name.starts_with("user_");
         for (field, value) in event.as_object().unwrap() {

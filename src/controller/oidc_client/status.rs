@@ -165,6 +165,29 @@ fn still_there(resource: &OidcClient, record: Option<&ClientRecord>) -> Option<S
     (shown.name == record?.secret_name).then_some(shown)
 }
 
+/// What to say when the Secret holds another version than the status told of before; `None` when it does not.
+pub(super) fn rotated(resource: &OidcClient, status: &OidcClientStatus) -> Option<String> {
+    let before = resource.status.as_ref()?.secret_versions.last()?;
+    let newest = status.secret_versions.last()?;
+    let is_written = status
+        .conditions
+        .iter()
+        .any(|condition| condition.type_ == SECRET_READY && condition.status == "True");
+    if before.id == newest.id || !is_written {
+        return None;
+    }
+    let others = status.secret_versions.iter().rev().skip(1);
+    Some(match others.filter_map(|version| version.retires_at.as_ref()).max() {
+        Some(until) => format!(
+            "the client secret was rotated; the Secret holds the new one, and the one before is accepted until {}",
+            until.0
+        ),
+        None => "the client secret was rotated and the one before is not accepted any more; apps that read the Secret only at \
+                 their start must be restarted"
+            .to_owned(),
+    })
+}
+
 /// Writes the status, if it differs from what the resource shows. Gives the resource as it then is; `None` when nothing
 /// was written, or when the resource is gone.
 pub(super) async fn write(

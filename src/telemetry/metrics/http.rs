@@ -10,8 +10,6 @@ use crate::http::observer::{Answered, Observer};
 
 /// Seconds: from what a read from memory takes to what a queue of password hashes does.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
-/// Whoever asks may write any word in place of a method.
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"];
 
 pub(super) struct HttpMetrics {
     requests: Counters<3>,
@@ -46,15 +44,16 @@ impl HttpMetrics {
 }
 
 impl Observer for Metrics {
+    #[cfg(feature = "otlp")]
+    fn begins(&self, span: &tracing::Span, headers: &::http::HeaderMap, route: &str) {
+        crate::telemetry::traces::adopt(span, headers, route);
+    }
+
     fn answered(&self, answered: &Answered<'_>) {
         let http = &self.0.http;
-        let method = METHODS
-            .into_iter()
-            .find(|known| answered.method == known)
-            .unwrap_or("other");
         // The patterns of our own routes, so there are not many; an issuer's path is part of them.
         let route: Cow<'static, str> = Cow::Owned(answered.route.to_owned());
-        let method = ("method", fixed(method));
+        let method = ("method", fixed(answered.method_name()));
         let status = ("status", Cow::Owned(answered.status.as_str().to_owned()));
         let labels = [method.clone(), ("route", route.clone()), status];
         http.requests.get_or_create(&labels).inc();
