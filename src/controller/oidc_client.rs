@@ -23,6 +23,7 @@ use super::fail_point::{FailPoint, reach};
 use super::kube_error::describe;
 use super::pace::Pace;
 use super::reconciler::{COLLECTION_ATTEMPTS, Look, Next, Outcome, REFUSED_PAUSE, Reconciler};
+use super::secret::Expected;
 use crate::clock::{Timestamp, later};
 use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
 use crate::oidc::identifier::ResourceUid;
@@ -82,6 +83,16 @@ impl Due<'_> {
         match self.pending {
             Some(Pending::Postponed(until)) => Some(until),
             Some(Pending::Unfinished | Pending::Turn(_)) | None => None,
+        }
+    }
+
+    /// Decides nothing but which call is tried first, so that the status may be asked.
+    fn expected(&self) -> Expected {
+        let status = self.resource.status.as_ref();
+        if self.record.done.is_some() || status.is_some_and(|status| status.secret_ref.is_some()) {
+            Expected::Present
+        } else {
+            Expected::Absent
         }
     }
 
@@ -170,7 +181,7 @@ impl OidcClients {
         if self.is_terminating(&due.valid.resource.namespace) {
             return Ok(Outcome::next(Next::Again(TERMINATING_PAUSE)));
         }
-        let applied = apply::apply(context, &due.valid, &due.record)
+        let applied = apply::apply(context, &due.valid, &due.record, due.expected())
             .await
             .map_err(|error| ReconcileError::Apply(describe(&error)))?;
         reach(FailPoint::AfterSecret);

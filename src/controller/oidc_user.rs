@@ -108,7 +108,9 @@ impl OidcUsers {
             PasswordSource::None | PasswordSource::Generated { .. } => SecretValue::NotAskedFor,
         };
         let before = known.as_ref().and_then(|record| record.password.clone());
-        let password = password::decide(context, &valid, value, before)
+        let status = resource.status.as_ref();
+        let told = status.and_then(|status| status.password_version.as_ref());
+        let password = password::decide(context, &valid, value, before, told)
             .await
             .map_err(ReconcileError::Hash)?;
         let registered = register::register(context, &valid, &password, known.as_ref())

@@ -13,7 +13,9 @@ pub use oidc_client::{
     Access, Binding, Consent, EffectiveRedirectUri, GrantType, OidcClient, OidcClientSpec, OidcClientStatus,
     Rotation, Scope, SecretReference, SecretSettings, SecretVersionStatus, TokenEndpointAuthMethod, Tokens,
 };
-pub use oidc_user::{OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, SecretKeySelector};
+pub use oidc_user::{
+    OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, PasswordVersionStatus, SecretKeySelector,
+};
 
 /// The annotation that asks for a new client secret, by any new value; the old versions stay valid for the overlap.
 pub const ROTATE: &str = "claviger.dev/rotate";

@@ -116,6 +116,7 @@ async fn claviger_is_started_with_the_values() {
         "watchNamespaces": ["team-a", "team-b"],
         "keyring": { "secretName": "keys", "signingKeyRotation": "30d" },
         "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
+        "clients": { "allowOwnClientIds": true, "allowConsentSkip": true, "healInterval": "0s" },
         "logging": { "format": "text", "filter": "info,claviger=debug" },
     }))
     .await;
@@ -126,6 +127,9 @@ async fn claviger_is_started_with_the_values() {
         "--signing-key-rotation=30d",
         "--trusted-proxies=10.0.0.0/8,fd00::/8",
         "--watch-namespaces=team-a,team-b",
+        "--heal-interval=0s",
+        "--allow-own-client-ids",
+        "--allow-consent-skip",
         "--log-format=text",
         "--log=info,claviger=debug",
     ] {
@@ -143,6 +147,7 @@ async fn the_binary_takes_these_arguments() {
         "watchNamespaces": ["team-a", "team-b"],
         "keyring": { "signingKeyRotation": "30d" },
         "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
+        "clients": { "allowOwnClientIds": true, "allowConsentSkip": true, "healInterval": "90s" },
         "persistence": { "recover": true },
         "tls": { "enabled": true, "secretName": "mine" },
     }))

@@ -246,6 +246,10 @@ async fn bad_values_are_refused_with_their_name() {
             "trustedProxies.0: Does not match",
         ),
         (
+            json!({ "clients": { "healInterval": "often" } }),
+            "clients.healInterval: Does not match",
+        ),
+        (
             json!({ "keyring": { "signingKeyRotation": "90 days" } }),
             "keyring.signingKeyRotation: Does not match",
         ),

@@ -95,6 +95,11 @@ impl World {
         self.hasher.as_ref()
     }
 
+    /// The same, to share.
+    pub(crate) fn shared_hasher(&self) -> Arc<dyn PasswordHasher> {
+        self.hasher.clone()
+    }
+
     /// A new namespace.
     pub(crate) async fn namespace(&self, prefix: &str) -> String {
         self.cluster.temp_namespace(prefix).await.unwrap()
@@ -157,7 +162,19 @@ impl Controller {
         settings: ControllerSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let controller = Self::launch_at(world, store, settings, clock).await;
+        let keyring = LiveKeyring::new(world.keyring.clone(), clock.now());
+        Self::start_on(world, store, settings, clock, keyring).await
+    }
+
+    /// The same, with this keyring.
+    pub(crate) async fn start_on(
+        world: &World,
+        store: Arc<dyn Store>,
+        settings: ControllerSettings,
+        clock: Arc<dyn Clock>,
+        keyring: LiveKeyring,
+    ) -> Self {
+        let controller = Self::launch_at(world, store, settings, clock, keyring).await;
         poll::until("the controller to be ready", PATIENCE, async || {
             Ok(controller.health.is_ready().then_some(()))
         })
@@ -172,6 +189,7 @@ impl Controller {
         store: Arc<dyn Store>,
         settings: ControllerSettings,
         clock: Arc<dyn Clock>,
+        keyring: LiveKeyring,
     ) -> Self {
         let client = world.claviger().await;
         let claviger = client.clone();
@@ -186,7 +204,7 @@ impl Controller {
             client,
             settings: Arc::new(settings),
             store: store.clone(),
-            keyring: LiveKeyring::new(world.keyring.clone(), SystemClock.now()),
+            keyring,
             hasher: world.hasher.clone(),
             clock,
             random: Arc::new(SystemRandom),

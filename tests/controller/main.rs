@@ -18,6 +18,7 @@ mod outage;
 mod removal;
 mod restart;
 mod rotation;
+mod rotation_load;
 mod startup;
 mod store_outage;
 mod thief;
@@ -25,8 +26,12 @@ mod users;
 
 #[path = "../common/clock.rs"]
 mod clock;
+#[path = "../common/fixtures.rs"]
+mod fixtures;
 #[path = "../common/owned_secret.rs"]
 mod owned_secret;
+#[path = "../common/random.rs"]
+mod random;
 
 #[path = "../protocol/faulty_store.rs"]
 #[expect(dead_code, reason = "a test here uses a part of it")]

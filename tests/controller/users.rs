@@ -1,13 +1,19 @@
 //! From an `OidcUser` to somebody who can sign in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use claviger::clock::{Clock, SystemClock, later};
 use claviger::crd::v1alpha1::OidcUser;
+use claviger::keyring::Keyring;
+use claviger::keyring::directory::DirectoryStorage;
+use claviger::keyring::live::LiveKeyring;
+use claviger::keyring::rotation::Rotator;
 use claviger::oidc::authentication::{Authentication, AuthenticationMethod};
 use claviger::oidc::identifier::ResourceUid;
 use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::Password;
+use claviger::random::SystemRandom;
 use claviger::store::ChangePassword;
 use claviger::store::records::{OwnPasswordRecord, SessionRecord, UserRecord};
 use k8s_openapi::api::core::v1::Secret;
@@ -15,7 +21,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use testbed::poll;
 
-use crate::harness::{Controller, HOME, PATIENCE, World, memory, message, secret, wait_for_user};
+use crate::harness::{Controller, HOME, PATIENCE, World, memory, message, secret, settings, wait_for_user};
 
 const READY: (&str, &str, &str) = ("Ready", "True", "Ready");
 
@@ -416,5 +422,46 @@ async fn a_deleted_subject_comes_back_only_by_its_annotation() {
         Some("subject-of-lin")
     );
     api.delete("lin", &DeleteParams::default()).await.unwrap();
+    controller.stop().await;
+}
+
+/// A new master key leaves generated passwords as they are, even when the store is lost after it: the status names the key
+/// that a password is derived from.
+#[tokio::test]
+async fn a_generated_password_outlives_a_new_master_key_and_a_lost_store() {
+    let (world, _turn) = World::alone().await;
+    let namespace = world.namespace("users").await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let storage = Arc::new(DirectoryStorage::new(folder.path()));
+    let keyring = Keyring::load_or_create(&*storage, true, SystemClock.now(), &SystemRandom);
+    let keyring = LiveKeyring::new(keyring.await.unwrap(), SystemClock.now());
+    let start = |store| {
+        let (clock, keyring) = (Arc::new(SystemClock), keyring.clone());
+        Controller::start_on(world, store, settings(&namespace), clock, keyring)
+    };
+    let controller = start(memory()).await;
+    create(world, &user("hedy", "password: {generate: true}")).await;
+    wait_for_user(world, "hedy", READY).await;
+    let before = secret(world, HOME, "hedy-password").await;
+    let rotator = Rotator::new(
+        storage,
+        keyring.clone(),
+        Arc::new(SystemClock),
+        Arc::new(SystemRandom),
+        Duration::from_hours(24 * 90),
+    );
+    let new_key = rotator.rotate_master_key().await.unwrap();
+    controller.stop().await;
+
+    let controller = start(memory()).await;
+    let resource = wait_for_user(world, "hedy", READY).await;
+    assert_ne!(
+        resource.status.unwrap().password_version.unwrap().master_key_id,
+        new_key
+    );
+    assert!(accepts(world, &controller, "hedy", &before["password"]).await);
+    assert_eq!(secret(world, HOME, "hedy-password").await, before);
+    let api: Api<OidcUser> = Api::namespaced(world.admin(), HOME);
+    api.delete("hedy", &DeleteParams::default()).await.unwrap();
     controller.stop().await;
 }

@@ -48,6 +48,47 @@ async fn killed_after_the_status_is_written() -> Result<()> {
     killed_at("after-status").await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_what_is_done_is_noted() -> Result<()> {
+    killed_at("after-complete").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_during_a_rotation() -> Result<()> {
+    let mut world = turn().await?;
+    for point in [
+        "before-rotate",
+        "after-rotate",
+        "after-register",
+        "after-secret",
+        "after-status",
+        "after-retire",
+        "after-complete",
+    ] {
+        rotation_killed_at(&mut world, point)
+            .await
+            .with_context(|| format!("a rotation, killed at {point}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_when_an_old_secret_ends() -> Result<()> {
+    let mut world = turn().await?;
+    for point in [
+        "after-forget",
+        "after-register",
+        "after-secret",
+        "after-status",
+        "after-complete",
+    ] {
+        end_killed_at(&mut world, point)
+            .await
+            .with_context(|| format!("the end of an old secret, killed at {point}"))?;
+    }
+    Ok(())
+}
+
 async fn killed_at(point: &str) -> Result<()> {
     let mut world = turn().await?;
     client_killed_at(&mut world, point)
@@ -145,6 +186,145 @@ async fn client_killed_at(world: &mut Installation, point: &str) -> Result<()> {
         "once more"
     );
     remove_client(world, &namespace, "shop", &app).await
+}
+
+/// Restarts claviger so that it dies at `point`.
+async fn arm(world: &mut Installation, point: &str) -> Result<()> {
+    world.claviger.options().environment = vec![("CLAVIGER_FAIL_POINT".to_owned(), point.to_owned())];
+    world.claviger.restart().await
+}
+
+/// Sees it die, and starts it without a fail point.
+async fn sees_it_die(world: &mut Installation) -> Result<()> {
+    let status = world.claviger.process().wait_for_exit(PATIENCE)?;
+    assert_eq!(status.signal(), Some(SIGABRT), "{status}");
+    world.claviger.options().environment.clear();
+    world.claviger.restart().await
+}
+
+/// A Ready client and the app that has mounted its Secret.
+async fn a_client(world: &Installation, spec: Value) -> Result<(String, DynamicObject, RelyingParty)> {
+    let namespace = world.cluster.temp_namespace("crash").await?;
+    let resources = world.resources()?;
+    let created = resources
+        .create(Kind::OidcClient, &namespace, "shop", spec)
+        .await?;
+    resources
+        .wait_until_ready(Kind::OidcClient, &namespace, "shop")
+        .await?;
+    let app = world.app(&namespace, "shop").await?;
+    Ok((namespace, created, app))
+}
+
+/// Waits until the status tells of this many versions and of the rotation `x`.
+async fn wait_for_versions(world: &Installation, namespace: &str, count: usize) -> Result<Vec<Value>> {
+    let api = world.resources()?.api(Kind::OidcClient, namespace);
+    poll::until("the versions of the secret", PATIENCE, async || {
+        let status = api.get("shop").await?.data["status"].clone();
+        let versions = status["secretVersions"].as_array().cloned().unwrap_or_default();
+        anyhow::ensure!(
+            versions.len() == count && status["observedRotate"] == "x",
+            "the status is {status}"
+        );
+        Ok(Some(versions))
+    })
+    .await
+}
+
+/// Killed anywhere in it, a rotation makes one new version: in the Secret, in the status and in the store, while the old
+/// secret goes on being accepted.
+async fn rotation_killed_at(world: &mut Installation, point: &str) -> Result<()> {
+    let spec = json!({ "redirectUris": [REDIRECT_URI] });
+    let (namespace, created, old) = a_client(world, spec).await?;
+    arm(world, point).await?;
+    let annotation = ("claviger.dev/rotate", "x");
+    world
+        .resources()?
+        .annotate(Kind::OidcClient, &namespace, "shop", annotation)
+        .await?;
+    sees_it_die(world).await?;
+    let told = wait_for_versions(world, &namespace, 2).await?;
+    assert!(
+        told[0]["retiresAt"].is_string() && told[1]["retiresAt"].is_null(),
+        "{told:?}"
+    );
+
+    let new = world.app(&namespace, "shop").await?;
+    for app in [&old, &new] {
+        assert_eq!(
+            error_for_a_made_up_code(app).await?,
+            "invalid_grant",
+            "it authenticates"
+        );
+    }
+    let secret = the_secret_of(world, &namespace, &created).await?;
+    let value = resources::entries(secret)?
+        .remove("client-secret")
+        .context("no secret")?;
+    assert_ne!(old.registration().client_secret.as_ref(), Some(&value));
+    // A change is worked on after the rotation is through.
+    let resources = world.resources()?;
+    let spec = json!({ "displayName": point });
+    resources
+        .change(Kind::OidcClient, &namespace, "shop", spec)
+        .await?;
+    resources
+        .wait_until_ready(Kind::OidcClient, &namespace, "shop")
+        .await?;
+
+    world.claviger.stop();
+    let record = client_in_the_store(world, &format!("{namespace}.shop")).await?;
+    let ids: Vec<Value> = record
+        .secret_versions
+        .iter()
+        .map(|version| json!(version.id))
+        .collect();
+    assert_eq!(ids, [told[0]["id"].clone(), told[1]["id"].clone()]);
+    assert_eq!(
+        json!(record.secret_versions[0].retires_at),
+        told[0]["retiresAt"],
+        "store and status agree"
+    );
+    assert!(
+        record.secret_versions[1]
+            .hash
+            .matches(&TokenHash::of(value.as_bytes()))
+    );
+    world.claviger.restart().await?;
+    remove_client(world, &namespace, "shop", &new).await
+}
+
+/// Killed anywhere around the end of an old secret, the new one stays and the old one is refused.
+async fn end_killed_at(world: &mut Installation, point: &str) -> Result<()> {
+    let spec = json!({ "redirectUris": [REDIRECT_URI], "rotation": { "overlap": "8s" } });
+    let (namespace, created, old) = a_client(world, spec).await?;
+    let annotation = ("claviger.dev/rotate", "x");
+    world
+        .resources()?
+        .annotate(Kind::OidcClient, &namespace, "shop", annotation)
+        .await?;
+    wait_for_versions(world, &namespace, 2).await?;
+    let new = world.app(&namespace, "shop").await?;
+    arm(world, point).await?;
+    sees_it_die(world).await?;
+    let told = wait_for_versions(world, &namespace, 1).await?;
+    assert_eq!(
+        error_for_a_made_up_code(&old).await?,
+        "invalid_client",
+        "its time is over"
+    );
+    assert_eq!(
+        error_for_a_made_up_code(&new).await?,
+        "invalid_grant",
+        "it authenticates"
+    );
+    the_secret_of(world, &namespace, &created).await?;
+    world.claviger.stop();
+    let record = client_in_the_store(world, &format!("{namespace}.shop")).await?;
+    assert_eq!(record.secret_versions.len(), 1);
+    assert_eq!(json!(record.secret_versions[0].id), told[0]["id"]);
+    world.claviger.restart().await?;
+    remove_client(world, &namespace, "shop", &new).await
 }
 
 async fn user_killed_at(world: &mut Installation, point: &str) -> Result<()> {

@@ -22,6 +22,7 @@ mod late_cluster;
 mod launch;
 mod leaks;
 mod ledger;
+mod lost_store;
 mod marks;
 mod metrics;
 mod outage;

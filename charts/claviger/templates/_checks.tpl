@@ -124,6 +124,9 @@ What the schema cannot say in words that help. The first template that needs one
 --log: logging.filter
 --signing-key-rotation: keyring.signingKeyRotation
 --trusted-proxies: trustedProxies
+--heal-interval: clients.healInterval
+--allow-own-client-ids: clients.allowOwnClientIds
+--allow-consent-skip: clients.allowConsentSkip
 --tls-cert: tls
 --tls-key: tls
 {{- end -}}

@@ -27,6 +27,7 @@ pub(super) async fn apply(
     context: &ControllerContext,
     valid: &ValidClient,
     record: &ClientRecord,
+    expected: Expected,
 ) -> Result<Applied, kube::Error> {
     let client_secret = match record.secret_versions.last() {
         Some(newest) if !valid.client.is_public() => {
@@ -51,10 +52,6 @@ pub(super) async fn apply(
         &context.settings,
     );
     let name = &valid.secret_name;
-    let expected = match record.done {
-        Some(_) => Expected::Present,
-        None => Expected::Absent,
-    };
     Ok(match secret::write(&context.client, &secret, expected).await? {
         SecretWrite::Written { uid } => Applied::Secret(SecretReference {
             name: name.clone(),

@@ -7,6 +7,7 @@ use super::validate::{PasswordSource, ValidUser};
 use crate::controller::ControllerContext;
 use crate::controller::condition::Verdict;
 use crate::controller::text;
+use crate::crd::v1alpha1::PasswordVersionStatus;
 use crate::crd::v1alpha1::condition::reason;
 use crate::oidc::password::{self, HasherError, PasswordHash};
 use crate::oidc::password_rules;
@@ -28,15 +29,28 @@ pub(super) struct Password {
     pub(super) generated: Option<Zeroizing<String>>,
 }
 
-/// Decides; hashes only what has another source than `before`.
+/// What a password is derived from, if it is a generated one.
+pub(super) fn version_of(record: &PasswordRecord) -> Option<PasswordVersionStatus> {
+    let (version, master_key_id) = version_and_key(&record.source)?;
+    Some(PasswordVersionStatus {
+        id: version.to_owned(),
+        master_key_id: master_key_id.to_owned(),
+    })
+}
+
+/// Decides; hashes only what has another source than `before`. What the status `told` of a generated password counts
+/// where the store has lost it, so that the person keeps their password.
 pub(super) async fn decide(
     context: &ControllerContext,
     valid: &ValidUser,
     value: SecretValue,
     before: Option<PasswordRecord>,
+    told: Option<&PasswordVersionStatus>,
 ) -> Result<Password, HasherError> {
     match (&valid.password, value) {
-        (PasswordSource::Generated { reset }, _) => generated(context, valid, reset.as_deref(), before).await,
+        (PasswordSource::Generated { reset }, _) => {
+            generated(context, valid, reset.as_deref(), (before, told)).await
+        }
         (PasswordSource::Secret { .. }, SecretValue::Found { value, source }) => {
             from_secret(context, &value, source, before).await
         }
@@ -127,10 +141,12 @@ async fn generated(
     context: &ControllerContext,
     valid: &ValidUser,
     reset: Option<&str>,
-    before: Option<PasswordRecord>,
+    (before, told): (Option<PasswordRecord>, Option<&PasswordVersionStatus>),
 ) -> Result<Password, HasherError> {
     let keyring = context.keyring.current();
     let known = before.as_ref().and_then(|before| version_and_key(&before.source));
+    // A store that was lost knows of no password; the status does.
+    let known = known.or_else(|| told.map(|told| (told.id.as_str(), told.master_key_id.as_str())));
     // An annotation that is taken away again brings no earlier password back.
     let version = reset
         .or(known.map(|(version, _)| version))

@@ -4,7 +4,7 @@ use kube::Client;
 use serde_json::json;
 
 use super::apply::Applied;
-use super::password::Password;
+use super::password::{self, Password};
 use super::validate::ValidUser;
 use crate::clock::Timestamp;
 use crate::controller::condition::{Conditions, Verdict};
@@ -89,6 +89,9 @@ pub(super) fn build(
         username: record.map(|record| record.user.username.as_str().to_owned()),
         subject: record.map(|record| record.user.subject.as_str().to_owned()),
         password_secret_ref: secret_ref.clone(),
+        password_version: record
+            .and_then(|record| record.password.as_ref())
+            .and_then(password::version_of),
         conditions: conditions.finish(),
     }
 }
@@ -114,6 +117,7 @@ fn patch(status: &OidcUserStatus) -> serde_json::Value {
         username,
         subject,
         password_secret_ref,
+        password_version,
         conditions,
     } = status;
     json!({"status": {
@@ -121,6 +125,7 @@ fn patch(status: &OidcUserStatus) -> serde_json::Value {
         "username": username,
         "subject": subject,
         "passwordSecretRef": password_secret_ref,
+        "passwordVersion": password_version,
         "conditions": conditions,
     }})
 }

@@ -4,6 +4,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::oidc_client::SecretReference;
@@ -147,8 +148,24 @@ pub struct OidcUserStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretReference>,
 
+    /// What the generated password is derived from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_version: Option<PasswordVersionStatus>,
+
     /// How it stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// What a generated password is derived from. The password itself is never here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct PasswordVersionStatus {
+    /// Names the version.
+    pub id: String,
+
+    /// Names the master key.
+    pub master_key_id: String,
 }

@@ -83,6 +83,22 @@ impl Resources {
         Ok(())
     }
 
+    /// Sets an annotation.
+    pub async fn annotate(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        (key, value): (&str, &str),
+    ) -> Result<()> {
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": { key: value } } }));
+        self.api(kind, namespace)
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .with_context(|| format!("failed to annotate {namespace}/{name}"))?;
+        Ok(())
+    }
+
     /// Deletes a resource.
     pub async fn delete(&self, kind: Kind, namespace: &str, name: &str) -> Result<()> {
         self.api(kind, namespace)
