@@ -115,6 +115,7 @@ async fn claviger_is_started_with_the_values() {
         "issuer": "https://example.org/sso",
         "watchNamespaces": ["team-a", "team-b"],
         "keyring": { "secretName": "keys", "signingKeyRotation": "30d" },
+        "persistence": { "recover": true },
         "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
         "clients": { "allowOwnClientIds": true, "allowConsentSkip": true, "healInterval": "0s" },
         "logging": { "format": "text", "filter": "info,claviger=debug" },
@@ -124,6 +125,7 @@ async fn claviger_is_started_with_the_values() {
     for argument in [
         "--issuer=https://example.org/sso",
         "--keyring=secret:keys",
+        "--recover-store",
         "--signing-key-rotation=30d",
         "--trusted-proxies=10.0.0.0/8,fd00::/8",
         "--watch-namespaces=team-a,team-b",

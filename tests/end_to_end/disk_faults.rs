@@ -122,6 +122,18 @@ impl SmallDisk {
         path
     }
 
+    /// Makes it read-only, or writable again.
+    fn remount(&self, how: &str) {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.holder.id().to_string(), "--mount"]);
+        if !self.is_superuser {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.args(["--", "mount", "-o", &format!("remount,{how}")]);
+        let status = command.arg(self.folder.join("disk")).status().unwrap();
+        assert!(status.success(), "remount,{how}: {status}");
+    }
+
     fn store(&self) -> PathBuf {
         self.folder.join("disk").join("store")
     }
@@ -212,6 +224,41 @@ async fn rule_82_a_full_disk() {
     served.claviger.restart().await.unwrap();
     reads_go_on(&served, &tokens).await;
     println!("full disk: reads went on, writes were refused with 503, 0 damaged, opened after room was made");
+}
+
+/// A disk that is read-only when claviger starts is refused with what to do, and opens once it is writable.
+#[tokio::test]
+async fn a_read_only_disk() {
+    let Some(disk) = SmallDisk::mount(112).await else {
+        println!("skipped: this machine lets nobody mount a small disk");
+        return;
+    };
+    let mut served = World::shared()
+        .serve_with(StoreKind::Sled, |options| {
+            options.store = format!("sled:{}", disk.store().display());
+            options.program = disk.program(&options.program);
+        })
+        .await;
+    let app = served.app("shop", json!({})).await;
+    let tokens = tokens(&app, &Browser::new().unwrap()).await;
+    assert!(served.claviger.stop().success());
+    disk.remount("ro");
+    served.claviger.relaunch().unwrap();
+    let status = served.claviger.process().wait_for_exit(PATIENCE).unwrap();
+    assert_eq!(status.code(), Some(1));
+    let log = served.claviger.log();
+    let last = log.lines().last().unwrap();
+    for part in [
+        "unable to open the store `",
+        "Read-only file system",
+        "a folder on a writable disk",
+    ] {
+        assert!(last.contains(part), "no `{part}` in `{last}`");
+    }
+    disk.remount("rw");
+    served.claviger.restart().await.unwrap();
+    let reply = refresh(&served, &app, &tokens).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
 }
 
 /// A disk that fails in the middle of a write, without a warning: claviger says so and ends, since nobody knows what the
