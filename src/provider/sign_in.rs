@@ -113,7 +113,9 @@ impl Provider {
             }
             Errand::Account => self.store.begin_session(session.clone(), replaces).await,
         };
-        if outcome.map_err(Fault::store("store a session"))? == SignIn::UserRefused {
+        if outcome.map_err(Fault::store("store a session"))? == SignIn::UserRefused
+            || self.ended_if_overtaken(&user, &session).await?
+        {
             return Ok(None);
         }
         audit::record(&Event {
@@ -133,6 +135,24 @@ impl Provider {
             handle,
         };
         Ok(Some((signed_in, token)))
+    }
+
+    /// A password that was changed or reset since it was verified has ended every session that there was, but not one that
+    /// was stored a moment later. True when this is such a one; it has ended then.
+    async fn ended_if_overtaken(&self, user: &UserRecord, session: &SessionRecord) -> Result<bool, Fault> {
+        let now = self
+            .store
+            .user_by_uid(&user.user.uid)
+            .await
+            .map_err(Fault::store("read the user who has signed in"))?;
+        if now.is_some_and(|now| now.has_password_of(user)) {
+            return Ok(false);
+        }
+        self.store
+            .end_session(&session.hash)
+            .await
+            .map_err(Fault::store("end a session that was overtaken"))?;
+        Ok(true)
     }
 
     /// A session of a person who has typed their password just now, and the value of its cookie.

@@ -162,6 +162,18 @@ impl UserRecord {
         }
     }
 
+    /// Whether `other` is let in by the same password, as far as is known: hashed anew or not.
+    pub fn has_password_of(&self, other: &Self) -> bool {
+        fn which(user: &UserRecord) -> (Option<Timestamp>, Option<&str>) {
+            let own = user.own_password.as_ref().map(|password| password.set_at);
+            (
+                own,
+                user.password.as_ref().map(|password| password.source.as_str()),
+            )
+        }
+        which(self) == which(other)
+    }
+
     /// Puts a hash of the same password in the place of `old`; false where that is not there any more.
     pub fn upgrade_hash(&mut self, old: &PasswordHash, new: PasswordHash) -> bool {
         match (&mut self.own_password, &mut self.password) {

@@ -6,6 +6,7 @@
     reason = "whatever does not start or answer is a failed test, in a function of its own or not"
 )]
 
+mod accounts;
 mod administration;
 mod bad_cluster;
 mod bad_flags;

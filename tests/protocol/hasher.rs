@@ -1,12 +1,14 @@
 //! Argon2id with small parameters that counts what it computes.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::oidc::password::{HasherError, Password, PasswordHash, PasswordHasher, Verification};
+use tokio::sync::Notify;
 
 /// The hasher.
 #[derive(Default)]
@@ -14,6 +16,26 @@ pub(crate) struct CountingHasher {
     computed: AtomicUsize,
     full: AtomicBool,
     outdated: AtomicBool,
+    pause: Mutex<Option<Arc<Pause>>>,
+}
+
+/// Where the next verification stops, after it has computed.
+#[derive(Default)]
+pub(crate) struct Pause {
+    reached: Notify,
+    goes_on: Notify,
+}
+
+impl Pause {
+    /// Waits until a verification stops here.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.goes_on.notify_one();
+    }
 }
 
 impl CountingHasher {
@@ -30,6 +52,13 @@ impl CountingHasher {
     /// Whether every hash was made with weaker parameters than today's.
     pub(crate) fn set_outdated(&self, outdated: bool) {
         self.outdated.store(outdated, Ordering::SeqCst);
+    }
+
+    /// Stops the next verification.
+    pub(crate) fn pause(&self) -> Arc<Pause> {
+        let pause = Arc::<Pause>::default();
+        *self.pause.lock().unwrap() = Some(pause.clone());
+        pause
     }
 
     fn compute(&self, password: &Password) -> String {
@@ -58,6 +87,11 @@ impl PasswordHasher for CountingHasher {
             return Err(HasherError::QueueFull);
         }
         let computed = self.compute(password);
+        let pause = self.pause.lock().unwrap().take();
+        if let Some(pause) = pause {
+            pause.reached.notify_one();
+            pause.goes_on.notified().await;
+        }
         Ok(Verification {
             matches: hash.is_some_and(|hash| hash.as_phc() == computed),
             outdated: self.outdated.load(Ordering::SeqCst),

@@ -219,6 +219,39 @@ async fn rule_38_a_reset_by_the_administrator_wins() {
     assert_sign_in_page(&browser.authorize(&[]).await);
 }
 
+/// A sign-in whose password is changed or reset right after it was found to be right gets no session.
+#[tokio::test]
+async fn rule_38_a_sign_in_is_not_faster_than_a_change() {
+    for reset in [true, false] {
+        let app = app_with_ada().await;
+        let (browser, slow) = (Browser::new(&app), Browser::new(&app));
+        browser.sign_in_as_ada().await;
+        let page = slow.authorize(&[]).await;
+        let pause = app.hasher.pause();
+        let overtaking = async {
+            pause.reached().await;
+            if reset {
+                app.reset_password("ada", NEW).await;
+            } else {
+                let response = change(&browser, PASSWORD, NEW, NEW).await;
+                assert!(location(&response).starts_with("/account?done="));
+            }
+            pause.go_on();
+        };
+        let (response, ()) = tokio::join!(slow.sign_in(&page, "ada", PASSWORD), overtaking);
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{}", response.text());
+        assert_eq!(slow.cookie("session"), None);
+        assert!(gets_in(&app, NEW).await);
+        let sessions = app
+            .store
+            .account(&ResourceUid::new("uid-ada"))
+            .await
+            .unwrap()
+            .sessions;
+        assert_eq!(sessions.len(), if reset { 1 } else { 2 }, "a session is left");
+    }
+}
+
 /// Who is not signed in, or not any more, is asked to sign in.
 #[tokio::test]
 async fn rule_75_a_password_is_changed_by_who_is_signed_in() {
