@@ -21,6 +21,7 @@ use crate::telemetry::traces::Endpoint;
 
 /// The settings of `claviger serve`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ServeSettings {
     /// The issuer, exactly as apps will compare it: https, or plain http on loopback; a path is allowed
     #[arg(long, env = "CLAVIGER_ISSUER", value_parser = Issuer::parse)]
