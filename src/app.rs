@@ -158,7 +158,10 @@ async fn listen(settings: &ServeSettings, parts: &Parts, checks: Checks) -> anyh
         admin,
         http::health::router(checks).merge(http::metrics::router(exposition)),
         stop.clone(),
-        Bounds::default(),
+        Bounds {
+            connections: descriptors::ADMIN_CONNECTIONS,
+            ..Bounds::default()
+        },
     ));
     Ok(servers)
 }

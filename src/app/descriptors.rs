@@ -4,6 +4,9 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::http::limits::MAX_CONNECTIONS;
 
+/// Connections of the second port: probes and whoever scrapes.
+pub(super) const ADMIN_CONNECTIONS: usize = 64;
+
 /// For the store, the second port, the Kubernetes API, keyring and certificates.
 const RESERVED: u64 = 192;
 

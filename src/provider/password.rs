@@ -66,7 +66,7 @@ impl Provider {
                 Ok(PasswordCheck::Right(Box::new(user)))
             }
             Ok(None) => {
-                self.note_failure(&account);
+                note_failure(&account);
                 Ok(PasswordCheck::Wrong)
             }
             Err(Fault::Hasher {
@@ -112,15 +112,6 @@ impl Provider {
         Ok(Some(user))
     }
 
-    /// People type passwords into the username field, so a failed name is never written as it is.
-    fn note_failure(&self, account: &str) {
-        tracing::info!(
-            target: audit::TARGET,
-            event = "sign_in_failed",
-            username_pseudonym = account,
-        );
-    }
-
     /// Which bucket was full, of which account and network, as pseudonyms.
     fn note_throttled(&self, attempt: &Attempt<'_>, kind: ThrottleKind) {
         tracing::info!(
@@ -150,4 +141,13 @@ impl Provider {
             tracing::warn!(user_uid = user.user.uid.as_str(), %error, "failed to upgrade a password hash");
         }
     }
+}
+
+/// People type passwords into the username field, so a failed name is never written as it is.
+fn note_failure(account: &str) {
+    tracing::info!(
+        target: audit::TARGET,
+        event = "sign_in_failed",
+        username_pseudonym = account,
+    );
 }

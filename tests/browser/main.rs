@@ -80,6 +80,12 @@ fn rule_61_a_person_changes_their_password() -> Result<()> {
     stack::play("password")
 }
 
+/// After too many wrong passwords the page says when to try again, is accessible, keeps the username, and the person gets in.
+#[test]
+fn rule_68_a_throttled_person_is_told_when_to_try_again() -> Result<()> {
+    stack::play("throttled")
+}
+
 /// The longest names, made of markup, are shown as text and burst no page.
 #[test]
 fn hostile_names_are_text() -> Result<()> {

@@ -65,6 +65,18 @@ fn what_is_unknown_or_missing_is_named() {
 #[test]
 fn a_bad_value_is_refused_with_the_name_of_its_flag() {
     for (flag, value, part) in [
+        ("--rate-limit-login", "20", "write it like `20/s:200`"),
+        ("--rate-limit-client", "0/s:1", "or `off`"),
+        (
+            "--trusted-proxies",
+            "proxy.example.org",
+            "is no range of addresses; write it like 10.0.0.0/8",
+        ),
+        (
+            "--trusted-proxies",
+            "10.0.0.1/8",
+            "has bits set behind its prefix",
+        ),
         (
             "--issuer",
             "",

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod administration;
+mod attacks;
 mod bad_cluster;
 mod bad_flags;
 mod bad_objects;

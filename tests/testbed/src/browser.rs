@@ -3,6 +3,9 @@
 
 pub mod form;
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::{Context, Result, bail};
 use reqwest::header::{HeaderMap, LOCATION, ORIGIN};
 use reqwest::{Client, RequestBuilder, StatusCode};
@@ -54,9 +57,19 @@ impl Page {
 }
 
 impl Browser {
-    /// A browser that has never been anywhere.
+    /// A browser that has never been anywhere, in a network of its own: what happens in one (a claviger that is killed while
+    /// it checks a password, a wrong password) counts for no other.
     pub fn new() -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        // From 127.64.0.0 on, so that nobody meets an address that a test has chosen.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed) % 0x0040_0000;
+        Self::at(Ipv4Addr::from(0x7f40_0000 + number).into())
+    }
+
+    /// The same, at an address of this machine.
+    pub fn at(address: IpAddr) -> Result<Self> {
         let http = Client::builder()
+            .local_address(address)
             .cookie_store(true)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -38,7 +38,8 @@ pub struct ClavigerOptions {
 }
 
 impl ClavigerOptions {
-    /// The defaults: memory store, keyring in the Secret that the chart names, logs as text.
+    /// The defaults: memory store, keyring in the Secret that the chart names, logs as text, and no rate limits, since all
+    /// apps of a test ask from one address.
     pub fn new(program: &Path, log: &Path) -> Self {
         Self {
             program: program.to_owned(),
@@ -49,7 +50,9 @@ impl ClavigerOptions {
             issuer_path: String::new(),
             tls: None,
             arguments: vec!["--log-format=text".to_owned()],
-            environment: Vec::new(),
+            environment: ["AUTHORIZE", "LOGIN", "TOKEN", "CLIENT"]
+                .map(|limit| (format!("CLAVIGER_RATE_LIMIT_{limit}"), "off".to_owned()))
+                .into(),
             log: log.to_owned(),
         }
     }
