@@ -46,7 +46,7 @@ crds: ## write crds/ and the chart's copies from the Rust types
 	UPDATE_CRDS=1 $(CARGO) test --quiet --test crds
 
 docs: ## write the reference pages of docs/ from the code, and the book into target/book
-	UPDATE_DOCS=1 $(CARGO) test --quiet --test docs reference
+	UPDATE_DOCS=1 $(CARGO) test --quiet --test docs -- reference values
 	@"$$($(TOOLS)/mdbook.sh)" build docs
 
 chart: tools ## lint the chart and render it with its defaults

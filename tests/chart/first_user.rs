@@ -16,7 +16,7 @@ fn values(name: &str) -> Value {
     json!({ "replicaCount": 0, "firstUser": { "name": name, "email": "alice@example.org" } })
 }
 
-/// A hook that no policy of Helm's deletes, and a ConfigMap beside it.
+/// A hook that no policy of Helm's deletes, and a `ConfigMap` beside it.
 #[tokio::test]
 async fn the_first_user_is_a_hook_that_stays() {
     let objects = render(json!({ "firstUser": {

@@ -117,7 +117,8 @@ async fn claviger_is_started_with_the_values() {
         "keyring": { "secretName": "keys", "signingKeyRotation": "30d" },
         "persistence": { "recover": true },
         "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
-        "clients": { "allowOwnClientIds": true, "allowConsentSkip": true, "healInterval": "0s" },
+        "rateLimits": { "login": "5/s:20", "client": "off" },
+        "clients": { "allowOwnClientIds": true, "allowConsentSkip": true, "healInterval": "10m" },
         "logging": { "format": "text", "filter": "info,claviger=debug" },
     }))
     .await;
@@ -127,11 +128,13 @@ async fn claviger_is_started_with_the_values() {
         "--keyring=secret:keys",
         "--recover-store",
         "--signing-key-rotation=30d",
-        "--trusted-proxies=10.0.0.0/8,fd00::/8",
-        "--watch-namespaces=team-a,team-b",
-        "--heal-interval=0s",
+        "--heal-interval=10m",
         "--allow-own-client-ids",
         "--allow-consent-skip",
+        "--trusted-proxies=10.0.0.0/8,fd00::/8",
+        "--rate-limit-client=off",
+        "--rate-limit-login=5/s:20",
+        "--watch-namespaces=team-a,team-b",
         "--log-format=text",
         "--log=info,claviger=debug",
     ] {
@@ -148,8 +151,9 @@ async fn the_binary_takes_these_arguments() {
     let objects = render(json!({
         "watchNamespaces": ["team-a", "team-b"],
         "keyring": { "signingKeyRotation": "30d" },
+        "clients": { "allowOwnClientIds": true, "allowConsentSkip": true, "healInterval": "10m" },
         "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
-        "clients": { "allowOwnClientIds": true, "allowConsentSkip": true, "healInterval": "90s" },
+        "rateLimits": { "authorize": "5/s:20", "login": "5/s:20", "token": "5/s:20", "client": "off" },
         "persistence": { "recover": true },
         "tls": { "enabled": true, "secretName": "mine" },
     }))
@@ -210,11 +214,17 @@ async fn one_process_at_a_time_has_the_store() {
     assert_eq!(spec["strategy"], json!({ "type": "Recreate" }));
     assert_eq!(
         container(&objects)["volumeMounts"],
-        json!([{ "name": "store", "mountPath": "/var/lib/claviger" }])
+        json!([
+            { "name": "store", "mountPath": "/var/lib/claviger" },
+            { "name": "run", "mountPath": "/run/claviger" },
+        ])
     );
     assert_eq!(
         pod(&objects)["volumes"],
-        json!([{ "name": "store", "persistentVolumeClaim": { "claimName": "claviger" } }])
+        json!([
+            { "name": "store", "persistentVolumeClaim": { "claimName": "claviger" } },
+            { "name": "run", "emptyDir": {} },
+        ])
     );
     let none = render(json!({ "replicaCount": 0 })).await;
     assert_eq!(object(&none, "Deployment", "claviger")["spec"]["replicas"], 0);
@@ -295,7 +305,7 @@ async fn the_volume_is_the_administrators_choice() {
     assert!(no_claim(&objects));
     assert_eq!(
         pod(&objects)["volumes"],
-        json!([{ "name": "store", "emptyDir": {} }])
+        json!([{ "name": "store", "emptyDir": {} }, { "name": "run", "emptyDir": {} }])
     );
 }
 
@@ -375,14 +385,17 @@ async fn a_release_can_be_added_to() {
     assert_eq!(arguments(&objects).last().unwrap(), "--some-flag=a b");
     assert_eq!(
         container["env"],
-        json!([{ "name": "HTTPS_PROXY", "value": "http://proxy:3128" }])
+        json!([
+            { "name": "CLAVIGER_ADMIN_SOCKET", "value": "/run/claviger/admin.sock" },
+            { "name": "HTTPS_PROXY", "value": "http://proxy:3128" },
+        ])
     );
     assert_eq!(
-        container["volumeMounts"][1],
+        container["volumeMounts"][2],
         json!({ "name": "more", "mountPath": "/more" })
     );
     assert_eq!(
-        pod(&objects)["volumes"][1],
+        pod(&objects)["volumes"][2],
         json!({ "name": "more", "emptyDir": {} })
     );
     object(&objects, "ConfigMap", "{{ verbatim }}");

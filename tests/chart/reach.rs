@@ -1,4 +1,4 @@
-//! How people and apps get to claviger: Ingress, HTTPRoute, TLS, and who may speak to the pod.
+//! How people and apps get to claviger: Ingress, `HTTPRoute`, TLS, and who may speak to the pod.
 
 use serde_json::{Value, json};
 
@@ -158,11 +158,11 @@ async fn tls_of_its_own_is_told_everywhere() {
         assert!(arguments.contains(&argument.into()), "{arguments:?}");
     }
     assert_eq!(
-        container["volumeMounts"][1],
+        container["volumeMounts"][2],
         json!({ "name": "tls", "mountPath": "/etc/claviger/tls", "readOnly": true })
     );
     assert_eq!(
-        pod["volumes"][1],
+        pod["volumes"][2],
         json!({ "name": "tls", "secret": { "secretName": "mine", "defaultMode": 0o440 } })
     );
     for probe in ["livenessProbe", "readinessProbe"] {
@@ -192,7 +192,7 @@ async fn a_certificate_is_for_the_issuers_host() {
         })
     );
     let pod = &object(&objects, "Deployment", "claviger")["spec"]["template"]["spec"];
-    assert_eq!(pod["volumes"][1]["secret"]["secretName"], "claviger-tls");
+    assert_eq!(pod["volumes"][2]["secret"]["secretName"], "claviger-tls");
 
     let objects = render(json!({
         "issuer": "https://[2001:db8::7]:8443",
@@ -208,7 +208,7 @@ async fn a_certificate_is_for_the_issuers_host() {
     assert_eq!(certificate["ipAddresses"], json!(["2001:db8::7"]));
     assert_eq!(certificate.get("dnsNames"), None);
     let pod = &object(&objects, "Deployment", "claviger")["spec"]["template"]["spec"];
-    assert_eq!(pod["volumes"][1]["secret"]["secretName"], "other");
+    assert_eq!(pod["volumes"][2]["secret"]["secretName"], "other");
 }
 
 /// The public port is for everybody, the second port for whom the values name, and claviger reaches the API server and

@@ -253,6 +253,18 @@ async fn bad_values_are_refused_with_their_name() {
             json!({ "keyring": { "signingKeyRotation": "90 days" } }),
             "keyring.signingKeyRotation: Does not match",
         ),
+        (
+            json!({ "clients": { "healInterval": "often" } }),
+            "clients.healInterval: Does not match",
+        ),
+        (
+            json!({ "extraEnv": [{ "name": "CLAVIGER_ADMIN_SOCKET", "value": "/tmp/x" }] }),
+            "extraEnv: CLAVIGER_ADMIN_SOCKET stands for --admin-socket, which the chart sets",
+        ),
+        (
+            json!({ "rateLimits": { "login": "5 a second" } }),
+            "rateLimits.login: Does not match",
+        ),
         (json!({ "extraArgs": ["issuer"] }), "extraArgs.0: Does not match"),
         (
             json!({ "extraEnv": [{ "name": "CLAVIGER_LOG_FORMAT", "value": "text" }] }),

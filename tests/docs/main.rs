@@ -1,5 +1,5 @@
 //! The book says what the code does: its reference pages are made from the code, every reason of a condition is explained,
-//! every page is reached, every link leads somewhere. `UPDATE_DOCS=1 cargo test --test docs reference` (or `make docs`)
+//! every page is reached, every link leads somewhere. `UPDATE_DOCS=1 cargo test --test docs -- reference values` (or `make docs`)
 //! writes the reference again.
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
 
 mod links;
 mod reference;
+mod values;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -122,11 +122,16 @@ What the schema cannot say in words that help. The first template that needs one
 --watch-namespaces: watchNamespaces
 --log-format: logging.format
 --log: logging.filter
---signing-key-rotation: keyring.signingKeyRotation
---trusted-proxies: trustedProxies
 --heal-interval: clients.healInterval
 --allow-own-client-ids: clients.allowOwnClientIds
 --allow-consent-skip: clients.allowConsentSkip
+--admin-socket: nothing, its place in the pod is fixed
+--signing-key-rotation: keyring.signingKeyRotation
+--trusted-proxies: trustedProxies
+--rate-limit-authorize: rateLimits.authorize
+--rate-limit-login: rateLimits.login
+--rate-limit-token: rateLimits.token
+--rate-limit-client: rateLimits.client
 --tls-cert: tls
 --tls-key: tls
 {{- end -}}
