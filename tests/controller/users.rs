@@ -392,8 +392,9 @@ async fn a_deleted_subject_comes_back_only_by_its_annotation() {
     let namespace = world.namespace("users").await;
     let controller = Controller::start(world, memory(), &namespace).await;
     let api: Api<OidcUser> = Api::namespaced(world.admin(), HOME);
+    let accepted = ("Accepted", "True", "Accepted");
     create(world, &user("lin", "{subject: subject-of-lin}")).await;
-    wait_for_user(world, "lin", READY).await;
+    wait_for_user(world, "lin", accepted).await;
     api.delete("lin", &DeleteParams::default()).await.unwrap();
     poll::until("the user to be gone", PATIENCE, async || {
         let found = controller.store.user_by_username("lin").await?;
@@ -402,7 +403,7 @@ async fn a_deleted_subject_comes_back_only_by_its_annotation() {
     .await
     .unwrap();
 
-    let conflict = ("Ready", "False", "SubjectConflict");
+    let conflict = ("Accepted", "False", "SubjectConflict");
     create(world, &user("lin", "{subject: subject-of-lin}")).await;
     let refused = wait_for_user(world, "lin", conflict).await;
     let told = message(&refused.status.unwrap().conditions, "Accepted");
@@ -416,7 +417,7 @@ async fn a_deleted_subject_comes_back_only_by_its_annotation() {
     annotate("subject-of-ada").await;
     wait_for_user(world, "lin", conflict).await;
     annotate("subject-of-lin").await;
-    let restored = wait_for_user(world, "lin", READY).await;
+    let restored = wait_for_user(world, "lin", accepted).await;
     assert_eq!(
         restored.status.unwrap().subject.as_deref(),
         Some("subject-of-lin")
