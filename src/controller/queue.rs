@@ -11,7 +11,7 @@ use kube::Resource;
 use tokio::time::Instant;
 
 use super::reconciler::{Look, Next};
-use crate::crd::v1alpha1::{HEAL, RESET_PASSWORD, ROTATE, ROTATE_NOW};
+use crate::crd::v1alpha1::{HEAL, RESET_PASSWORD, RESTORE_SUBJECT, ROTATE, ROTATE_NOW};
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::ResourceRef;
 
@@ -293,11 +293,11 @@ pub(super) fn uid_of(resource: &impl Resource) -> Option<ResourceUid> {
 }
 
 /// The generation changes with the spec and with nothing else; some annotations ask for something.
-fn decisive(resource: &impl Resource) -> (&Option<String>, Option<i64>, [Option<&String>; 4]) {
+fn decisive(resource: &impl Resource) -> (&Option<String>, Option<i64>, [Option<&String>; 5]) {
     let meta = resource.meta();
     let annotations = meta.annotations.as_ref();
-    let asked =
-        [ROTATE, ROTATE_NOW, HEAL, RESET_PASSWORD].map(|key| annotations.and_then(|all| all.get(key)));
+    let asked = [ROTATE, ROTATE_NOW, HEAL, RESET_PASSWORD, RESTORE_SUBJECT]
+        .map(|key| annotations.and_then(|all| all.get(key)));
     (&meta.uid, meta.generation, asked)
 }
 

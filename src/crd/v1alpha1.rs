@@ -26,6 +26,9 @@ pub const HEAL: &str = "claviger.dev/heal";
 /// The annotation of an `OidcUser` that asks for another generated password, by any value that it has not had before. It
 /// ends all sessions and grants of the person, and the password that they chose.
 pub const RESET_PASSWORD: &str = "claviger.dev/reset-password";
+/// Annotation of an `OidcUser`, its value being the subject: this is the person who had it and was deleted. The value, so
+/// that a copied annotation gives nobody another's subject.
+pub const RESTORE_SUBJECT: &str = "claviger.dev/restore-subject";
 
 /// The longest `metadata.name` of either kind: it becomes the value of a label.
 pub const MAX_NAME_LENGTH: usize = 63;

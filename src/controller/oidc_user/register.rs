@@ -1,14 +1,14 @@
 //! Registers a user in the store.
 
 use super::password::Password;
-use super::validate::{RESTORE_SUBJECT, ValidUser};
+use super::validate::ValidUser;
 use crate::controller::ControllerContext;
 use crate::controller::audit;
 use crate::controller::condition::Verdict;
 use crate::controller::fail_point::{FailPoint, reach};
 use crate::controller::reconciler::{CLAIM_PAUSE, Next};
-use crate::crd::v1alpha1::OidcUser;
 use crate::crd::v1alpha1::condition::reason;
+use crate::crd::v1alpha1::{OidcUser, RESTORE_SUBJECT};
 use crate::oidc::end_user::EndUser;
 use crate::store::records::{UserRecord, UserRegistration};
 use crate::store::{RegisterUser, StoreError};

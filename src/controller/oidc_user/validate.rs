@@ -9,7 +9,8 @@ use crate::controller::queue::{key_of, uid_of};
 use crate::controller::text::shown;
 use crate::crd::v1alpha1::condition::reason;
 use crate::crd::v1alpha1::{
-    MAX_NAME_LENGTH, OidcUser, OidcUserSpec, PasswordSettings, RESET_PASSWORD, SecretKeySelector,
+    MAX_NAME_LENGTH, OidcUser, OidcUserSpec, PasswordSettings, RESET_PASSWORD, RESTORE_SUBJECT,
+    SecretKeySelector,
 };
 use crate::oidc::end_user::EndUser;
 use crate::oidc::identifier::Subject;
@@ -40,10 +41,6 @@ pub(super) struct ValidUser {
     /// The subject may be given to this person although its last owner was deleted.
     pub(super) restores_subject: bool,
 }
-
-/// On a resource, its value being `spec.subject`: this is the person who had that subject and was deleted. The value, so
-/// that a copied annotation gives nobody another's subject.
-pub(super) const RESTORE_SUBJECT: &str = "claviger.dev/restore-subject";
 
 /// Checks everything; the verdict names the field and says why. `known` is what the store holds of the user: a subject
 /// does not change.
