@@ -97,10 +97,10 @@ pub(super) async fn write(
         field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let mut creates = expected == Expected::Absent;
+    let mut tries_create = expected == Expected::Absent;
     let mut round = 1;
     loop {
-        if creates {
+        if tries_create {
             match api.create(&params, secret).await {
                 Ok(created) => return Ok(written(created)),
                 Err(kube::Error::Api(status)) if status.is_already_exists() => {}
@@ -108,7 +108,7 @@ pub(super) async fn write(
                 Err(error) => return Err(error),
             }
         }
-        creates = true;
+        tries_create = true;
         match api.replace(name, &params, secret).await {
             Ok(replaced) => return Ok(written(replaced)),
             // It went between the two calls, or was made again.

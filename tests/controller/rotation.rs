@@ -11,6 +11,7 @@ use claviger::store::memory::MemoryStore;
 use claviger::store::records::ClientRecord;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use kube::api::PostParams;
 use testbed::poll;
 
 use crate::clock::TestClock;
@@ -340,7 +341,7 @@ async fn an_old_version_does_not_end_before_the_new_one_is_in_the_secret() {
     let mut taken = secrets.get("shop-oidc").await.unwrap();
     let owners = taken.metadata.owner_references.take();
     let taken = secrets
-        .replace("shop-oidc", &Default::default(), &taken)
+        .replace("shop-oidc", &PostParams::default(), &taken)
         .await
         .unwrap();
 
@@ -360,7 +361,7 @@ async fn an_old_version_does_not_end_before_the_new_one_is_in_the_secret() {
     let mut back = taken;
     back.metadata.owner_references = owners;
     secrets
-        .replace("shop-oidc", &Default::default(), &back)
+        .replace("shop-oidc", &PostParams::default(), &back)
         .await
         .unwrap();
     change(world, &namespace, "shop", "displayName: again").await;

@@ -247,7 +247,7 @@ async fn work(router: &Router, apps: &mut [App], least: usize, done: &AtomicBool
                 ];
                 let (status, answer) = token_request(router, app, &app.mounted, &form).await;
                 if let Some(next) = answer["refresh_token"].as_str() {
-                    app.refresh_token = next.to_owned();
+                    next.clone_into(&mut app.refresh_token);
                 }
                 status == 200
             } else {

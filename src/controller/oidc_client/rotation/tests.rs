@@ -223,7 +223,7 @@ fn an_old_version_ends_an_overlap_after_the_new_one_reached_the_secret() {
         [Some(at(5)), Some(at(27)), None],
         "an end that was told stays"
     );
-    assert!(!has_retired(&ended, later(at(4), HOUR - Duration::from_secs(1))));
+    assert!(!has_retired(&ended, later(at(4), Duration::from_secs(3_599))));
     assert!(has_retired(&ended, at(5)));
 }
 
