@@ -119,7 +119,7 @@ pub(crate) async fn rule_75_an_account_shows_what_is_there(bench: &Bench) {
     let bobs = another_session(bench, "bob's", "bob").await;
     grant(bench, "bob's", &bobs, CLIENT, false).await;
     let account = bench.store.account(&uid(USER)).await.unwrap();
-    assert_eq!(account.sessions, [first.clone()]);
+    assert_eq!(account.sessions, std::slice::from_ref(&first));
     assert!(account.apps.is_empty());
 
     let shop = grant(bench, GRANT, &first, CLIENT, false).await;
@@ -336,7 +336,7 @@ pub(crate) async fn rule_38_a_reset_wins_over_the_persons_own_password(bench: &B
     let mut registration = fixtures::user_registration(USER);
     registration.user.groups = vec!["admins".to_owned()];
     bench.store.register_user(registration.clone()).await.unwrap();
-    registration.password.as_mut().unwrap().source = "the same, read again".to_owned();
+    registration.password.as_mut().unwrap().source = "the same, read again".into();
     bench.store.register_user(registration.clone()).await.unwrap();
     assert_eq!(user(bench).await.password_hash(), Some(&stronger));
     assert_eq!(user(bench).await.password, registration.password);

@@ -24,14 +24,14 @@ pub(in crate::provider) enum Errand {
 #[derive(Serialize)]
 struct Sealing<'a> {
     errand: &'a Errand,
-    sealed_at: Timestamp,
+    at: Timestamp,
     browser: TokenHash,
 }
 
 #[derive(Deserialize)]
-struct Sealed {
+struct SealedErrand {
     errand: Errand,
-    sealed_at: Timestamp,
+    at: Timestamp,
     browser: TokenHash,
 }
 
@@ -43,7 +43,7 @@ impl Provider {
     ) -> Result<String, BrowserError> {
         let sealing = Sealing {
             errand,
-            sealed_at: self.clock.now(),
+            at: self.clock.now(),
             browser: browser.nonce.hash(),
         };
         Ok(self.seal(PURPOSE, &sealing)?)
@@ -56,15 +56,15 @@ impl Provider {
         browser: &Browser,
         sealed: &str,
     ) -> Result<Errand, BrowserError> {
-        let sealed: Sealed = self
+        let form: SealedErrand = self
             .open(PURPOSE, sealed)
             .ok_or(BrowserError::Refused(Refusal::InteractionGone, None))?;
-        if !sealed.browser.matches(&browser.nonce.hash()) {
+        if !form.browser.matches(&browser.nonce.hash()) {
             return Err(BrowserError::Refused(Refusal::OtherBrowser, None));
         }
-        if self.clock.now() >= later(sealed.sealed_at, INTERACTION_LIFETIME) {
+        if self.clock.now() >= later(form.at, INTERACTION_LIFETIME) {
             return Err(BrowserError::Refused(Refusal::InteractionGone, None));
         }
-        Ok(sealed.errand)
+        Ok(form.errand)
     }
 }

@@ -128,10 +128,10 @@ pub(in crate::store) fn change_password(
     current: &PasswordHash,
     new: OwnPasswordRecord,
 ) -> Result<ChangePassword, StoreError> {
-    let Some((replaced, user)) = sessions::with_user(transaction, now, replaces)? else {
+    let Some((before, user)) = sessions::with_user(transaction, now, replaces)? else {
         return Ok(ChangePassword::SessionGone);
     };
-    if replaced.user_uid != session.user_uid {
+    if before.user_uid != session.user_uid {
         return Ok(ChangePassword::SessionGone);
     }
     if user.password_hash() != Some(current) {
