@@ -7,7 +7,7 @@ TOOLS := tests/tools
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full test-node image docs lint fmt crds chart bench deny tools browser-tools
+.PHONY: help run test test-full test-node test-upgrade image docs lint fmt crds chart bench deny tools browser-tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,11 @@ test: tools browser-tools ## every test, against a real API server and a real Ch
 
 # Tests whose count can be larger read TEST_FULL: it is set to 1 here, and they print which count they ran.
 test-full: export TEST_FULL = 1
-test-full: test test-node lint ## the tests at their full counts (hours), a real node, and everything that lint looks at
+test-full: test test-node test-upgrade lint ## the tests at their full counts (hours), a real node, and everything that lint looks at
 	$(CARGO) test --workspace --features claviger/otlp --test traces
+
+test-upgrade: tools ## from the first version, built from its commit, to this one while people are signed in
+	FIRST_VERSION=$$($(TOOLS)/first-version.sh) $(CARGO) test --workspace --test upgrade -- --ignored --nocapture
 
 test-node: tools ## claviger in a real pod: the image, the chart and an app on a cluster of one node (needs root)
 	@image/build.sh
