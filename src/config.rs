@@ -194,7 +194,7 @@ pub struct LogSettings {
     #[arg(long, env = "CLAVIGER_LOG_FORMAT", value_enum, default_value_t = LogFormatSetting::Json)]
     pub log_format: LogFormatSetting,
 
-    /// Base URL of a collector of OpenTelemetry that traces are sent to, like http://otel-collector.monitoring:4318
+    /// Base URL of a collector of OpenTelemetry that traces are sent to, like `http://otel-collector.monitoring:4318`
     #[cfg(feature = "otlp")]
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = Endpoint::parse)]
     pub otlp_endpoint: Option<Endpoint>,

@@ -59,7 +59,7 @@ struct Parts {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Process::default()));
+        registry.register_collector(Box::new(Process));
         let claviger = registry.sub_registry_with_prefix("claviger");
         claviger.register(
             "build",
@@ -79,7 +79,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All metrics in the text format of OpenMetrics 1.0.
+    /// All metrics in the text format of `OpenMetrics` 1.0.
     pub fn render(&self) -> String {
         let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();

@@ -13,7 +13,7 @@ use testbed::tools;
 
 use crate::{names, object, render};
 
-/// The job that the ServiceMonitor makes: its Service's name.
+/// The job that the `ServiceMonitor` makes: its Service's name.
 const JOB: &str = "claviger-metrics";
 
 /// An alert, the time series that make it fire, and those that look alike and do not. Values as promtool writes them: one a
@@ -344,7 +344,7 @@ async fn monitoring_is_off_by_default() {
     );
 }
 
-/// The ServiceMonitor selects the Service with the second port and no other; the Service selects the pod.
+/// The `ServiceMonitor` selects the Service with the second port and no other; the Service selects the pod.
 #[tokio::test]
 async fn the_service_monitor_finds_the_second_port() {
     let objects = render(all()).await;

@@ -168,8 +168,8 @@ async fn a_right_that_is_taken_away_is_named_and_heals_by_itself() -> Result<()>
         .await?;
 
     // Everything but Secrets: the status can say so.
-    let roles: Api<ClusterRole> = Api::all(installation.cluster.client()?);
-    let whole = roles.get("claviger").await?;
+    let api: Api<ClusterRole> = Api::all(installation.cluster.client()?);
+    let whole = api.get("claviger").await?;
     let is_about_secrets = |rule: &PolicyRule| {
         rule.resources
             .as_ref()
@@ -180,7 +180,7 @@ async fn a_right_that_is_taken_away_is_named_and_heals_by_itself() -> Result<()>
     assert_eq!(without.len(), rules.len() - 1);
     let set = async |rules: serde_json::Value| {
         let patch = Patch::Merge(json!({ "rules": rules }));
-        roles.patch("claviger", &PatchParams::default(), &patch).await
+        api.patch("claviger", &PatchParams::default(), &patch).await
     };
     set(json!(without)).await?;
     create_app(&resources, "refused").await?;

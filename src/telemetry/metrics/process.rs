@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Reads `/proc/self` at each scrape. What cannot be read is left out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Process;
 
 impl Collector for Process {

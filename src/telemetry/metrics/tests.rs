@@ -38,7 +38,7 @@ fn audit_events_are_counted_whatever_is_logged() {
     assert!(!text.contains("marked"), "{text}");
 }
 
-/// What OpenMetrics asks of a text, and the process's own figures.
+/// What `OpenMetrics` asks of a text, and the process's own figures.
 #[test]
 fn the_text_is_complete() {
     let text = Metrics::default().render();
