@@ -138,7 +138,7 @@ pub struct ServeSettings {
 #[derive(Debug, Clone, Args)]
 pub struct AdminSocketSettings {
     /// The Unix socket of the serving claviger; default: `claviger-store.sock` in this directory, where a `claviger serve`
-    /// with the default store has it, or else `/var/lib/claviger/store.sock`, where the chart's has it
+    /// with the default store has it, or else `/run/claviger/admin.sock`, where the chart's has it
     #[arg(long, env = "CLAVIGER_ADMIN_SOCKET", value_name = "PATH")]
     pub admin_socket: Option<PathBuf>,
 }
@@ -146,7 +146,7 @@ pub struct AdminSocketSettings {
 impl AdminSocketSettings {
     /// Where to look.
     pub fn path(&self) -> PathBuf {
-        const USUAL: [&str; 2] = ["claviger-store.sock", "/var/lib/claviger/store.sock"];
+        const USUAL: [&str; 2] = ["claviger-store.sock", "/run/claviger/admin.sock"];
         let usual = || {
             let found = USUAL.into_iter().find(|path| std::path::Path::new(path).exists());
             found.unwrap_or(USUAL[0]).into()
