@@ -65,18 +65,6 @@ fn what_is_unknown_or_missing_is_named() {
 #[test]
 fn a_bad_value_is_refused_with_the_name_of_its_flag() {
     for (flag, value, part) in [
-        ("--rate-limit-login", "20", "write it like `20/s:200`"),
-        ("--rate-limit-client", "0/s:1", "or `off`"),
-        (
-            "--trusted-proxies",
-            "proxy.example.org",
-            "is no range of addresses; write it like 10.0.0.0/8",
-        ),
-        (
-            "--trusted-proxies",
-            "10.0.0.1/8",
-            "has bits set behind its prefix",
-        ),
         (
             "--issuer",
             "",
@@ -157,22 +145,47 @@ fn a_bad_value_is_refused_with_the_name_of_its_flag() {
         ("--log", "info,claviger=lots", "write a level"),
         ("--without-secret-policy", "maybe", "--without-secret-policy"),
     ] {
-        let argument = format!("{flag}={value}");
-        let mut arguments = vec!["serve"];
-        if flag != "--issuer" {
-            arguments.push(ISSUER);
-        }
-        arguments.push(&argument);
-        assert_refused(&arguments, &[], &["error: ", flag, part]);
-        if flag == "--without-secret-policy" {
-            continue;
-        }
-        // The same from the environment; clap takes an empty variable for a value as well.
-        let variable = format!("CLAVIGER_{}", flag[2..].to_uppercase().replace('-', "_"));
-        let environment = [(variable.as_str(), value)];
-        arguments.pop();
-        assert_refused(&arguments, &environment, &["error: ", flag, part]);
+        assert_value_refused(flag, value, part);
     }
+}
+
+#[test]
+fn a_bad_limit_is_refused_with_the_name_of_its_flag() {
+    for (flag, value, part) in [
+        ("--rate-limit-login", "20", "write it like `20/s:200`"),
+        ("--rate-limit-client", "0/s:1", "or `off`"),
+        (
+            "--trusted-proxies",
+            "proxy.example.org",
+            "is no range of addresses; write it like 10.0.0.0/8",
+        ),
+        (
+            "--trusted-proxies",
+            "10.0.0.1/8",
+            "has bits set behind its prefix",
+        ),
+    ] {
+        assert_value_refused(flag, value, part);
+    }
+}
+
+/// As an argument and from the environment.
+fn assert_value_refused(flag: &str, value: &str, part: &str) {
+    let argument = format!("{flag}={value}");
+    let mut arguments = vec!["serve"];
+    if flag != "--issuer" {
+        arguments.push(ISSUER);
+    }
+    arguments.push(&argument);
+    assert_refused(&arguments, &[], &["error: ", flag, part]);
+    if flag == "--without-secret-policy" {
+        return;
+    }
+    // The same from the environment; clap takes an empty variable for a value as well.
+    let variable = format!("CLAVIGER_{}", flag[2..].to_uppercase().replace('-', "_"));
+    let environment = [(variable.as_str(), value)];
+    arguments.pop();
+    assert_refused(&arguments, &environment, &["error: ", flag, part]);
 }
 
 /// A port of somebody else: which flag, and what to do. Nothing else was begun.

@@ -35,15 +35,12 @@ pub(in crate::store) fn begin(
     }
     for (bucket, known) in buckets.iter().zip(records) {
         let (kind, key) = (bucket.kind, &bucket.key);
-        let mut record = match known {
-            Some(known) => {
-                unlist(transaction, kind, key, &known);
-                known
-            }
-            None => {
-                make_room(transaction, bucket)?;
-                ThrottleRecord::empty(now)
-            }
+        let mut record = if let Some(known) = known {
+            unlist(transaction, kind, key, &known);
+            known
+        } else {
+            make_room(transaction, bucket)?;
+            ThrottleRecord::empty(now)
         };
         record.count(&bucket.policy, now);
         list(transaction, kind, key, &record);
