@@ -393,6 +393,21 @@ mod tests {
     }
 
     #[test]
+    fn watches_last_neither_a_moment_nor_longer_than_the_api_server_lets_them() {
+        for (text, valid) in [
+            ("290s", true),
+            ("4m", true),
+            ("5s", true),
+            ("4s", false),
+            ("5m", false),
+            ("0s", false),
+            ("290", false),
+        ] {
+            assert_eq!(watch_timeout(text).is_ok(), valid, "{text}");
+        }
+    }
+
+    #[test]
     fn namespaces_are_dns_labels() {
         for (text, valid) in [
             ("a", true),

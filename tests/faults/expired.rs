@@ -15,10 +15,15 @@ use crate::seed::{Seed, count};
 const LIFE: Duration = Duration::from_secs(2);
 const PAGE: u32 = 4;
 
+/// Both at once, since they wait for most of their time.
+#[tokio::test]
+async fn experiment_15_watches_and_lists_that_expire() {
+    futures::future::join(watch(), pages()).await;
+}
+
 /// The watch says again and again that its resource version is too old: each time there is a new list, and nothing is written
 /// twice.
-#[tokio::test]
-async fn experiment_15_a_watch_that_expires() {
+async fn watch() {
     let world = World::shared();
     let namespace = world.namespace("expired").await;
     let mut served = world.serve(&[&namespace]).await;
@@ -56,8 +61,7 @@ async fn experiment_15_a_watch_that_expires() {
 
 /// A list of several pages: now a page says that it is too old, now etcd is compacted between two pages. The list is begun
 /// again, nobody is removed for half a list, and nothing is written twice.
-#[tokio::test]
-async fn experiment_15_a_list_that_expires_between_its_pages() {
+async fn pages() {
     let world = World::shared();
     let seed = Seed::or(15);
     let namespace = world.namespace("pages").await;
@@ -73,8 +77,7 @@ async fn experiment_15_a_list_that_expires_between_its_pages() {
 
     // An empty store, so that every client is registered from what the lists show; Secrets and status are as they should be.
     let proxy = FaultProxy::start(&world.cluster).await.unwrap();
-    let pages = Arc::new(AtomicUsize::new(0));
-    let asked_pages = pages.clone();
+    let asked_pages = Arc::new(AtomicUsize::new(0));
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     proxy.plan(move |asked| {
         let mut treatment = Treatment::default();

@@ -17,9 +17,14 @@ const REFUSED: u64 = 30;
 const BURST: usize = 7;
 const RETRY_AFTER: u32 = 2;
 
-/// Every call takes five seconds: each client is Ready all the same, with two writes.
+/// Both at once, since they wait for most of their time.
 #[tokio::test]
-async fn experiment_13_a_slow_api_server() {
+async fn experiment_13_a_slow_and_a_refusing_api_server() {
+    futures::future::join(slow(), refusing()).await;
+}
+
+/// Every call takes five seconds: each client is Ready all the same, with two writes.
+async fn slow() {
     let world = World::shared();
     let namespace = world.namespace("slow").await;
     let mut served = world.serve(&[&namespace]).await;
@@ -48,8 +53,7 @@ async fn experiment_13_a_slow_api_server() {
 
 /// From its start on, claviger has three of ten calls refused with 500, 409 or 429, some of them after they were carried out:
 /// all clients converge, `Retry-After` is kept, and no object is asked for more than once a second but for a short burst.
-#[tokio::test]
-async fn experiment_13_a_refusing_api_server() {
+async fn refusing() {
     let world = World::shared();
     let seed = Seed::or(13);
     let namespace = world.namespace("refusing").await;

@@ -16,10 +16,15 @@ const PACE: Duration = Duration::from_millis(300);
 /// What claviger is told instead of 290 s, so that nobody waits for that.
 const WATCH_TIMEOUT: &str = "5s";
 
+/// Both at once, since they wait for most of their time.
+#[tokio::test]
+async fn experiment_14_watches_that_are_cut_and_connections_that_go_silent() {
+    futures::future::join(cut(), silent()).await;
+}
+
 /// Every watch ends or is cut after two seconds while clients are made, changed and deleted: no change is missed, and what is
 /// missed in a gap comes with the next watch and not with a new list.
-#[tokio::test]
-async fn experiment_14_a_watch_that_is_cut_every_two_seconds() {
+async fn cut() {
     let world = World::shared();
     let mut seed = Seed::or(14);
     let drawn = seed.0;
@@ -90,8 +95,7 @@ fn watches(exchanges: &[testbed::fault_proxy::Exchange]) -> usize {
 
 /// All connections go silent, several times, with a write in flight: whatever changed meanwhile arrives once the watch should
 /// have ended, and a write that got no answer is made again.
-#[tokio::test]
-async fn experiment_14_connections_that_go_silent() {
+async fn silent() {
     let world = World::shared();
     let namespace = world.namespace("silent").await;
     let mut served = world

@@ -93,6 +93,22 @@ fn what_could_not_be_removed_is_tried_again() {
     assert_eq!(queue.slots.len(), 0, "nothing is kept of it");
 }
 
+/// A client that was deleted while the store was away is refused soon after the store is back.
+#[test]
+fn what_could_not_be_removed_never_waits_long() {
+    let mut queue = Queue::<ConfigMap>::new();
+    queue.delete(key(), Some(uid("a")));
+    let mut now = Instant::now();
+    for _ in 0..10 {
+        let job = queue.next().unwrap();
+        queue.finish(&job.key, job.removed, &Next::Failed("store".to_owned()), now);
+        let due = queue.next_due().unwrap();
+        assert!(due <= now + LONGEST_REMOVAL_DELAY, "{:?}", due - now);
+        now = due;
+        queue.take_due(now);
+    }
+}
+
 #[test]
 fn failures_wait_longer_each_time_and_a_change_does_not_wait() {
     let mut queue = Queue::new();

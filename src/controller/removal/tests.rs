@@ -1,5 +1,3 @@
-#![expect(clippy::expect_used, reason = "a test that lacks its own data fails")]
-
 use super::*;
 
 fn uid(namespace: &str, number: usize) -> ResourceUid {
