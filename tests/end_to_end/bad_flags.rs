@@ -63,7 +63,6 @@ fn what_is_unknown_or_missing_is_named() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a row for each bad value")]
 fn a_bad_value_is_refused_with_the_name_of_its_flag() {
     for (flag, value, part) in [
         (
