@@ -39,7 +39,7 @@ image: ## the container image as an OCI archive, target/image/claviger.tar, with
 lint: deny ## formatting, clippy, shell scripts, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features claviger/fail-points,claviger/otlp --quiet -- --deny warnings
-	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(TOOLS)/*.sh image/*.sh; \
+	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(TOOLS)/*.sh image/*.sh tests/node/*.sh; \
 	else echo "shellcheck is not installed: the shell scripts were not looked at"; fi
 
 fmt: ## format the Rust sources

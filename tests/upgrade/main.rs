@@ -1,12 +1,9 @@
 //! From the first version to this one, chart and binary, while people are signed in.
 //!
 //! It needs the first version's binary, which `make test-upgrade` builds from its commit.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "what fails here is a failed test; the verdict is for people"
-)]
+#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -52,8 +49,8 @@ async fn nobody_signs_in_again_and_no_secret_changes() -> Result<()> {
         old.claviger.stop().success(),
         "the first version did not end in order"
     );
-    let helm = Helm::new(&old.cluster.kubeconfig())?;
-    helm.upgrade(&old.release).await?;
+    let chart = Helm::new(&old.cluster.kubeconfig())?;
+    chart.upgrade(&old.release).await?;
     let program = PathBuf::from(env!("CARGO_BIN_EXE_claviger"));
     old.claviger.options().program = program;
     old.claviger.restart().await?;
@@ -92,10 +89,11 @@ async fn apply(installation: &Installation) -> Result<String> {
         spec: {email: ada@example.org, password: {generate: true}}\n"
         .to_owned();
     for number in 0..APPS {
-        manifests += &format!(
+        write!(
+            manifests,
             "---\napiVersion: claviger.dev/v1alpha1\nkind: OidcClient\nmetadata: {{name: app-{number}, namespace: team-a}}\n\
              spec: {{redirectUris: [http://127.0.0.1/callback]}}\n"
-        );
+        )?;
     }
     Kubectl::new(&installation.cluster.kubeconfig())?
         .apply(&manifests)

@@ -117,8 +117,7 @@ This makes there, and removes at its end:
         );
         print!("Type the name of the context to go on: ");
         std::io::stdout().flush()?;
-        let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line)?;
+        let line = answer().await?;
         ensure!(
             line.trim() == context,
             "that is not {context}; nothing was changed"
