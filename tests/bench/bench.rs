@@ -1,5 +1,5 @@
-//! `make bench`: start-up time and idle memory of the release build, and refreshes per CPU-second beside a bare program
-//! that signs the same two tokens.
+//! `make bench`: start-up time and idle memory of the release build, refreshes per CPU-second beside a bare program that
+//! signs the same two tokens, and a thousand `OidcClient`s beside a minimal operator.
 //!
 //! Figures of one machine at one moment say little, so rates are given per CPU-second of the server process and as a
 //! ratio against the bare program, in rounds that alternate. Nothing here passes or fails.
@@ -12,8 +12,10 @@
 )]
 
 mod bare;
+mod clients;
 mod figures;
 mod load;
+mod operator;
 mod setup;
 mod start;
 
@@ -38,17 +40,19 @@ fn main() -> Result<()> {
     {
         return bare::serve(address);
     }
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(measure())
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if arguments.get(1).is_some_and(|mode| mode == operator::MODE) {
+        return runtime.block_on(operator::run(operator::namespace(&arguments)?));
+    }
+    runtime.block_on(measure())
 }
 
 async fn measure() -> Result<()> {
     println!("claviger {}, release build", env!("CARGO_PKG_VERSION"));
     let mut bench = Bench::prepare().await?;
     start::measure(&mut bench).await?;
-    refreshes(&mut bench).await
+    refreshes(&mut bench).await?;
+    clients::measure(&mut bench).await
 }
 
 async fn refreshes(bench: &mut Bench) -> Result<()> {
@@ -58,11 +62,10 @@ async fn refreshes(bench: &mut Bench) -> Result<()> {
     for _ in 0..ROUNDS {
         let refreshed = load::run(
             bench.process_id(),
-            LOADED,
             chains.iter_mut().map(load::Chain::refresh_for),
         )
         .await?;
-        let signed = load::run(bare.process_id(), LOADED, (0..CHAINS).map(|_| bare.ask_for())).await?;
+        let signed = load::run(bare.process_id(), (0..CHAINS).map(|_| bare.ask_for())).await?;
         ours.add(refreshed);
         theirs.add(signed);
         ratios.add(refreshed / signed);

@@ -1,6 +1,6 @@
 //! Load on a server, counted against the CPU time that the server's process used meanwhile.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -49,7 +49,6 @@ impl Chain {
 /// Runs `workers` at once; gives what they did per CPU-second of the process.
 pub(crate) async fn run<F: Future<Output = Result<u64>>>(
     process: u32,
-    _during: Duration,
     workers: impl Iterator<Item = F>,
 ) -> Result<f64> {
     let before = cpu_seconds(process)?;
