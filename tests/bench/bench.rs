@@ -7,6 +7,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
+    clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "a benchmark prints, and the bare program takes nothing from claviger, its source of randomness included"
 )]

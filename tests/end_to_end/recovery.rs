@@ -4,6 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use claviger::clock::{Clock as _, SystemClock};
+use claviger::keyring::Keyring;
+use claviger::keyring::directory::DirectoryStorage;
+use claviger::random::SystemRandom;
 use serde_json::json;
 use testbed::browser::{Arrival, Browser};
 use testbed::relying_party::RelyingParty;
@@ -159,15 +163,14 @@ async fn a_lost_store_takes_no_other_keyring() {
     assert!(!nowhere.exists());
 }
 
-/// A keyring that another claviger has made.
+/// A keyring that is not this cluster's. No claviger on the shared cluster would make it: people of other tests, whose
+/// status tells of the keyring, are there.
 async fn other_keyring(world: &World, served: &Served) -> std::path::PathBuf {
     let folder = served.folder.join("other-keyring");
-    let mut other = world
-        .serve_with(StoreKind::Memory, |options| {
-            options.keyring = format!("dir:{}", folder.display());
-        })
-        .await;
-    other.claviger.stop();
+    let storage = DirectoryStorage::new(&folder);
+    Keyring::load_or_create(&storage, true, SystemClock.now(), &SystemRandom)
+        .await
+        .unwrap();
     assert_ne!(
         fs::read_to_string(folder.join("keyring.json")).unwrap(),
         world.secret(HOME, "claviger-keyring").await["keyring.json"]
