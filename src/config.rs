@@ -80,7 +80,7 @@ pub struct ServeSettings {
     #[arg(long, env = "CLAVIGER_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespaces: Vec<String>,
 
-    /// Addresses of the proxies in front, as ranges like 10.0.0.0/8 separated by commas: what they append to
+    /// Addresses of the proxies in front, as ranges like 10.42.7.0/28 separated by commas: what they append to
     /// X-Forwarded-For tells clients apart; without them whoever connects is the client
     #[arg(long, env = "CLAVIGER_TRUSTED_PROXIES", value_delimiter = ',', value_parser = AddressRange::from_str)]
     pub trusted_proxies: Vec<AddressRange>,
