@@ -360,11 +360,13 @@ pub trait Store: Send + Sync + 'static {
     // --- sessions and interactions ---
 
     /// Stores a new session and the interaction that it continues. The session that it replaces ends; grants that hang on
-    /// it move to the new one when the same person signed in again, and end with it otherwise.
+    /// it move to the new one when the same person signed in again, and end with it otherwise. One person holds at most 100
+    /// sessions; the one that was used longest ago makes room.
     ///
     /// SQL: `SELECT FROM users WHERE uid = $1 AND NOT disabled AND absent_since IS NULL FOR SHARE`; `INSERT INTO sessions`;
     /// `UPDATE grants SET session = $3 WHERE session = $2 AND user_uid = $1`; `DELETE FROM sessions WHERE hash = $2`
-    /// (interactions and grants that are not offline cascade); `INSERT INTO interactions`.
+    /// (interactions and grants that are not offline cascade); `DELETE FROM sessions WHERE hash IN (SELECT hash FROM
+    /// sessions WHERE user_uid = $1 ORDER BY last_used_at DESC OFFSET 99)`; `INSERT INTO interactions`.
     async fn sign_in(
         &self,
         session: SessionRecord,

@@ -99,6 +99,7 @@ for_each_back_end! {
     sessions {
         a_session_is_found_with_its_user,
         rule_63_a_session_ends_idle_or_old,
+        the_oldest_of_too_many_sessions_makes_room,
         a_use_is_noted_once_a_minute,
         rule_61_a_replaced_session_is_dead,
         rule_61_another_person_ends_what_the_replaced_session_held,

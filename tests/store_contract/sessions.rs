@@ -53,6 +53,26 @@ pub(crate) async fn rule_63_a_session_ends_idle_or_old(bench: &Bench) {
     assert!(idle.is_none(), "idle for eight hours");
 }
 
+/// A person holds a hundred sessions at most: the one that was used longest ago makes room, and nobody else's does.
+pub(crate) async fn the_oldest_of_too_many_sessions_makes_room(bench: &Bench) {
+    let first = bench.signed_in().await;
+    for number in 0..100 {
+        // All of it within a minute: to look at a session is a use, which is noted once a minute.
+        bench.advance(MINUTE / 600);
+        let other = fixtures::session(&format!("other {number}"), USER, bench.now());
+        bench.store.begin_session(other, None).await.unwrap();
+        let still = bench.store.session(&first.hash).await.unwrap().is_some();
+        assert_eq!(still, number < 99, "after {} sessions", number + 2);
+    }
+    for number in [0, 99] {
+        let hash = fixtures::hash(&format!("other {number}"));
+        assert!(
+            bench.store.session(&hash).await.unwrap().is_some(),
+            "other {number}"
+        );
+    }
+}
+
 /// A use is noted, at most once a minute.
 pub(crate) async fn a_use_is_noted_once_a_minute(bench: &Bench) {
     let session = bench.signed_in().await;

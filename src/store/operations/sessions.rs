@@ -13,6 +13,8 @@ use crate::store::operations::{expiry, grants, interactions, users};
 use crate::store::records::{InteractionRecord, SessionRecord, UserRecord};
 use crate::store::{SignIn, StoreError};
 
+/// One person holds at most this many: each sign-in makes one, and whoever ends or lists them reads them all at once.
+const MOST_OF_USER: usize = 100;
 /// A use is noted when the last one that was noted is older than this.
 const NOTE_USE_AFTER: Duration = Duration::from_mins(1);
 
@@ -49,9 +51,28 @@ pub(in crate::store) fn begin(
         }
         end(transaction, &replaced)?;
     }
+    make_room(transaction, &session)?;
     SESSIONS_OF_USER.put(transaction, session.user_uid.as_str().as_bytes(), hash.as_bytes());
     expiry::Subject::Session(hash).look_at(transaction, ends_at(&session));
     put(transaction, session)
+}
+
+/// Ends the sessions of the person that were used longest ago, where there are too many for another one.
+fn make_room(transaction: &mut dyn Transaction, session: &SessionRecord) -> Result<(), StoreError> {
+    let hashes = SESSIONS_OF_USER.of(transaction, session.user_uid.as_str().as_bytes())?;
+    let excess = (hashes.len() + 1).saturating_sub(MOST_OF_USER);
+    if excess == 0 {
+        return Ok(());
+    }
+    let mut sessions = Vec::with_capacity(hashes.len());
+    for hash in hashes {
+        sessions.extend(by_key(transaction, &hash)?);
+    }
+    sessions.sort_by_key(|session| session.last_used_at);
+    for oldest in sessions.iter().take(excess) {
+        end(transaction, &oldest.hash)?;
+    }
+    Ok(())
 }
 
 /// When the session ends if it is not used again.
