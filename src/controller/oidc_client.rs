@@ -317,6 +317,16 @@ impl Reconciler for OidcClients {
             .unwrap_or_default()
     }
 
+    fn held_before(&self, resource: &OidcClient) -> bool {
+        let Some(status) = &resource.status else {
+            return false;
+        };
+        validate::validate(resource, &self.context.settings, None).is_ok_and(|valid| {
+            status.client_id.as_deref() == Some(valid.client.client_id.as_str())
+                && status.secret_ref.as_ref().map(|secret| secret.name.as_str()) == Some(&valid.secret_name)
+        })
+    }
+
     async fn register(&self, resource: &OidcClient) -> Result<(), StoreError> {
         let known = dereference::record(&self.context, resource).await?;
         let known = register::restrict_at_once(&self.context, resource, known).await?;

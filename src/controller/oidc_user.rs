@@ -237,6 +237,16 @@ impl Reconciler for OidcUsers {
             .unwrap_or_default()
     }
 
+    fn held_before(&self, resource: &OidcUser) -> bool {
+        let Some(status) = &resource.status else {
+            return false;
+        };
+        validate::validate(resource, None).is_ok_and(|valid| {
+            status.username.as_deref() == Some(valid.user.username.as_str())
+                && status.subject.as_deref() == Some(valid.user.subject.as_str())
+        })
+    }
+
     async fn register(&self, resource: &OidcUser) -> Result<(), StoreError> {
         match self.registered(resource).await {
             Err(ReconcileError::Dereference(error) | ReconcileError::Register(error)) => Err(error),

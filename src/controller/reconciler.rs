@@ -40,6 +40,10 @@ pub(super) trait Reconciler: Send + Sync + 'static {
     /// What the resource claims for itself alone, in a form that is equal for two who claim the same.
     fn claims(&self, resource: &Self::Resource) -> Vec<String>;
 
+    /// Whether the resource's status tells that it held all that it claims. Only claviger writes a status, and only for
+    /// whoever holds the claim; so where the store was lost, nobody takes a claim by being older than who had it.
+    fn held_before(&self, resource: &Self::Resource) -> bool;
+
     /// Registers the resource in the store and does nothing else. A resource that cannot be registered is left to
     /// [`Reconciler::reconcile`], which says so.
     async fn register(&self, resource: &Self::Resource) -> Result<(), StoreError>;

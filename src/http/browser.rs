@@ -47,7 +47,11 @@ pub(super) fn routes(provider: &Provider, limiters: &RateLimiters) -> Router<Pro
     let sign_in = post(sign_in::post).layer(limited(&limiters.login));
     Router::new()
         .route("/", get(home::get))
-        .route(account::PATH, get(account::get))
+        // The page reads all that a person holds.
+        .route(
+            account::PATH,
+            get(account::get).layer(limited(&limiters.authorize)),
+        )
         .route("/account/end-session", post(account::end_session))
         .route("/account/end-other-sessions", post(account::end_other_sessions))
         .route("/account/end-app", post(account::end_app))

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use claviger::crd::v1alpha1::OidcClient;
+use claviger::oidc::identifier::ClientId;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
+use testbed::poll;
 
-use crate::harness::{Controller, SHOP, World, client, create, memory, message, secret, wait_for};
+use crate::harness::{
+    Controller, PATIENCE, SHOP, World, change, client, create, memory, message, secret, wait_for,
+};
 
 const READY: (&str, &str, &str) = ("Ready", "True", "Ready");
 
@@ -145,6 +149,55 @@ async fn the_oldest_claim_wins_a_rebuild() {
         };
         wait_for(world, &namespace, name, expected).await;
     }
+    controller.stop().await;
+}
+
+/// Who held a name keeps it when the store is lost, against somebody older who asked for it later.
+#[tokio::test]
+async fn who_held_a_name_keeps_it_in_a_rebuild() {
+    let world = World::shared();
+    let namespace = world.namespace("held").await;
+    let api: Api<OidcClient> = Api::namespaced(world.admin(), &namespace);
+    let spec = format!("{SHOP}\nsecret: {{name: login}}");
+    let controller = Controller::start(world, memory(), &namespace).await;
+    // What the installation does not allow claims nothing.
+    let not_allowed = format!("{spec}\nconsent: Skip");
+    let older = create(world, &client(&namespace, "older", &not_allowed)).await;
+    wait_for(world, &namespace, "older", ("Accepted", "False", "NotAllowed")).await;
+    // A creationTimestamp has whole seconds.
+    while create(world, &client(&namespace, "holder", &spec))
+        .await
+        .metadata
+        .creation_timestamp
+        <= older.metadata.creation_timestamp
+    {
+        api.delete("holder", &DeleteParams::default()).await.unwrap();
+    }
+    wait_for(world, &namespace, "holder", READY).await;
+    change(world, &namespace, "older", "consent: Remember").await;
+    wait_for(
+        world,
+        &namespace,
+        "older",
+        ("Accepted", "False", "SecretNameConflict"),
+    )
+    .await;
+    controller.stop().await;
+
+    let controller = Controller::start(world, memory(), &namespace).await;
+    let registered = async |name: &str| {
+        let id = ClientId::new(format!("{namespace}.{name}"));
+        controller.store.client(&id).await.unwrap().is_some()
+    };
+    let holds = poll::until("one of them to be registered", PATIENCE, async || {
+        let (holder, older) = (registered("holder").await, registered("older").await);
+        Ok((holder || older).then_some(holder))
+    });
+    assert!(holds.await.unwrap(), "the older one took the name");
+    assert_eq!(
+        secret(world, &namespace, "login").await["client-id"],
+        format!("{namespace}.holder")
+    );
     controller.stop().await;
 }
 

@@ -338,7 +338,7 @@ impl<R: Reconciler> Driver<R> {
         }
     }
 
-    /// All resources by (creationTimestamp, uid).
+    /// All resources, first those that held their claims before, each part by (creationTimestamp, uid).
     fn in_order(&self) -> Vec<(ResourceRef, Arc<R::Resource>)> {
         let mut resources: Vec<_> = self
             .queue
@@ -348,6 +348,7 @@ impl<R: Reconciler> Driver<R> {
         resources.sort_by_cached_key(|(_, resource)| {
             let meta = resource.meta();
             (
+                !self.reconciler.held_before(resource),
                 meta.creation_timestamp.as_ref().map(|time| time.0),
                 meta.uid.clone(),
             )

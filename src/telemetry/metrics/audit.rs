@@ -12,9 +12,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter};
 
 use super::{Counters, Metrics, fixed};
+use crate::provider::audit::TARGET;
 
-/// The log target of every audit event.
-const TARGET: &str = "claviger::audit";
 /// Events are named in the source, so there are not many; this holds whatever somebody writes there one day.
 const MOST: usize = 100;
 /// Shown as zero from the start: an alert on an increase misses a counter that appears with its first event.
