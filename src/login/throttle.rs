@@ -30,7 +30,7 @@ const ACCOUNT_FROM_ONE: ThrottlePolicy = ThrottlePolicy {
     capacity: 20_000,
 };
 
-/// One account from everywhere. It meets the person too when they come from a browser that they never used before, so the
+/// One account from everywhere, or from all browsers that know it. The first meets the person too when they come from a browser that they never used before, so the
 /// wait stays within a minute.
 const ACCOUNT: ThrottlePolicy = ThrottlePolicy {
     free: 100,
@@ -89,10 +89,12 @@ impl Attempt<'_> {
 
     fn buckets(&self) -> Vec<ThrottleBucket> {
         if let Some(browser) = self.known_browser {
-            return vec![bucket(
-                ThrottleKind::AccountFromBrowser,
-                &[self.account.as_bytes(), browser.as_bytes()],
-            )];
+            // Whoever once had the password may have had many browsers known with it; strangers do not come here.
+            let account = self.account.as_bytes();
+            return vec![
+                bucket(ThrottleKind::AccountFromBrowser, &[account, browser.as_bytes()]),
+                bucket(ThrottleKind::AccountFromBrowsers, &[account]),
+            ];
         }
         let network = self.network.to_string();
         let (account, network) = (self.account.as_bytes(), network.as_bytes());
@@ -109,7 +111,9 @@ impl Counted {
     pub async fn succeeded(self, store: &dyn Store) -> Result<(), StoreError> {
         self.forgive(store, |kind| match kind {
             ThrottleKind::AccountFromNetwork | ThrottleKind::AccountFromBrowser => Forgiveness::Everything,
-            ThrottleKind::Account | ThrottleKind::Network => Forgiveness::Attempt,
+            ThrottleKind::AccountFromBrowsers | ThrottleKind::Account | ThrottleKind::Network => {
+                Forgiveness::Attempt
+            }
         })
         .await
     }
@@ -136,7 +140,7 @@ impl Counted {
 fn bucket(kind: ThrottleKind, parts: &[&[u8]]) -> ThrottleBucket {
     let policy = match kind {
         ThrottleKind::AccountFromNetwork | ThrottleKind::AccountFromBrowser => ACCOUNT_FROM_ONE,
-        ThrottleKind::Account => ACCOUNT,
+        ThrottleKind::AccountFromBrowsers | ThrottleKind::Account => ACCOUNT,
         ThrottleKind::Network => NETWORK,
     };
     // Neither a pseudonym nor a network holds a NUL.

@@ -20,7 +20,9 @@ pub enum ThrottleKind {
     AccountFromNetwork,
     /// Attempts at one account from one browser in which somebody has signed in to it before.
     AccountFromBrowser,
-    /// Attempts at one account from everywhere.
+    /// Attempts at one account from all such browsers.
+    AccountFromBrowsers,
+    /// Attempts at one account from everywhere else.
     Account,
     /// Attempts at all accounts from one network.
     Network,
@@ -28,9 +30,10 @@ pub enum ThrottleKind {
 
 impl ThrottleKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::AccountFromNetwork,
         Self::AccountFromBrowser,
+        Self::AccountFromBrowsers,
         Self::Account,
         Self::Network,
     ];
@@ -40,6 +43,7 @@ impl ThrottleKind {
         match self {
             Self::AccountFromNetwork => "account_from_network",
             Self::AccountFromBrowser => "account_from_browser",
+            Self::AccountFromBrowsers => "account_from_browsers",
             Self::Account => "account",
             Self::Network => "network",
         }

@@ -225,6 +225,30 @@ async fn rule_68_a_known_browser_is_counted_apart() {
     assert_eq!(attack(&own, "ada", FREE + 5).await, FREE);
 }
 
+/// Whoever once had the password may have had many browsers known with it. After it has changed, all of them together are
+/// counted, so that many cookies are not many guesses.
+#[tokio::test]
+async fn rule_68_known_browsers_are_counted_together() {
+    let app = app_with_ada().await;
+    let mut looked_at = 0;
+    let mut known = Vec::new();
+    for network in 0..FREE_OF_ACCOUNT / FREE + 3 {
+        let browser = Browser::at(&app, &format!("198.51.100.{network}"));
+        assert_eq!(
+            sign_in_status(&browser, "ada", PASSWORD).await,
+            StatusCode::SEE_OTHER
+        );
+        known.push(browser);
+    }
+    for browser in &known {
+        looked_at += attack(browser, "ada", FREE).await;
+    }
+    assert_eq!(looked_at, FREE_OF_ACCOUNT);
+    // In a browser that was never used the person is not met by that.
+    let own = Browser::at(&app, "192.0.2.1");
+    assert_eq!(sign_in_status(&own, "ada", PASSWORD).await, StatusCode::SEE_OTHER);
+}
+
 /// The cookie of a known browser is nothing to sign in with, and is forgotten after 90 days.
 #[tokio::test]
 async fn rule_68_a_known_browser_is_throttled_too_and_forgotten() {

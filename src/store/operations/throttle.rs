@@ -170,6 +170,7 @@ const fn prefix(kind: ThrottleKind) -> u8 {
     match kind {
         ThrottleKind::AccountFromNetwork => b'n',
         ThrottleKind::AccountFromBrowser => b'b',
+        ThrottleKind::AccountFromBrowsers => b'k',
         ThrottleKind::Account => b'a',
         ThrottleKind::Network => b'w',
     }
