@@ -63,6 +63,9 @@ pub enum RedirectUriError {
     /// Nothing follows the scheme.
     #[error("ends after its scheme")]
     NothingAfterScheme,
+    /// Of a form that the checks above let through and a browser cannot follow, such as `org.example.app://:`.
+    #[error("cannot be read as a URI: {0}")]
+    Unreadable(url::ParseError),
 }
 
 impl RedirectUri {
@@ -84,6 +87,8 @@ impl RedirectUri {
             private if private.contains('.') => check_private_use(rest)?,
             other => return Err(RedirectUriError::Scheme(other.to_owned())),
         }
+        // After the checks, whose messages say more: a code must never be sent where no browser can go.
+        Url::parse(text).map_err(RedirectUriError::Unreadable)?;
         Ok(Self(text.to_owned()))
     }
 

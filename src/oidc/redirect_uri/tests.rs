@@ -103,6 +103,11 @@ fn rule_4_messages_name_the_fault() {
             RedirectUriError::Host("0x7f.1".to_owned()),
             "0x7f.1",
         ),
+        (
+            "a.://:",
+            RedirectUriError::Unreadable(url::ParseError::EmptyHost),
+            "cannot be read",
+        ),
     ];
     for (uri, error, word) in table {
         assert_eq!(RedirectUri::parse(uri), Err(error.clone()), "{uri:?}");
