@@ -21,10 +21,12 @@ use crate::ledger::{Ending, Flow, Random, Stop, full, is_signed_in, sign_out};
 const WORKERS: usize = 4;
 /// Checks at once.
 const AT_ONCE: usize = 8;
+/// How many apps share the flows of a round, so that none holds so many grants that its oldest end.
+const APPS: usize = 4;
 
 /// What all flows of a round share.
 struct Round {
-    app: RelyingParty,
+    apps: Vec<RelyingParty>,
     number: AtomicUsize,
     ended: AtomicUsize,
     flows: Mutex<Vec<(usize, Flow)>>,
@@ -34,8 +36,9 @@ struct Round {
 async fn work(round: Arc<Round>, browser: Browser) -> Browser {
     loop {
         let number = round.number.fetch_add(1, Ordering::SeqCst);
-        let mut flow = Flow::new(&round.app, Ending::of(number));
-        let stop = flow.run(&round.app, &browser).await;
+        let app = &round.apps[number % APPS];
+        let mut flow = Flow::new(app, Ending::of(number));
+        let stop = flow.run(app, &browser).await;
         round.flows.lock().unwrap().push((number, flow));
         match stop {
             Stop::Ended => round.ended.fetch_add(1, Ordering::SeqCst),
@@ -52,21 +55,25 @@ async fn rule_26_nothing_answered_is_forgotten_by_kills_at_random() {
     let mut random = Random::new();
     let world = World::shared();
     let mut served = world.serve(StoreKind::Sled).await;
-    let app = served.app("shop", json!({})).await;
+    let mut apps = Vec::new();
+    for number in 0..APPS {
+        apps.push(served.app(&format!("shop-{number}"), json!({})).await);
+    }
+    let app = &apps[0];
     let mut stopped = Stopped::prepare(world, &served, kills.min(3)).await;
     let mut browsers: Vec<Browser> = (0..WORKERS).map(|_| Browser::new().unwrap()).collect();
     let (mut all, mut signed_out, mut most_looks) = (Vec::new(), Vec::new(), 0);
     let mut next = 0;
     for kill in 0..kills {
         let round = Arc::new(Round {
-            app: app.clone(),
+            apps: apps.clone(),
             number: AtomicUsize::new(next),
             ended: AtomicUsize::new(0),
             flows: Mutex::default(),
         });
         let leaver = Browser::new().unwrap();
         assert!(matches!(
-            Flow::new(&app, Ending::Refreshed).run(&app, &leaver).await,
+            Flow::new(app, Ending::Refreshed).run(app, &leaver).await,
             Stop::Ended
         ));
         let mut workers = JoinSet::new();
@@ -74,7 +81,7 @@ async fn rule_26_nothing_answered_is_forgotten_by_kills_at_random() {
             workers.spawn(work(Arc::clone(&round), browser));
         }
         // What ends by a sign-out, a suspension or a disabled person is acknowledged while the others go on.
-        assert!(sign_out(&app, &leaver).await);
+        assert!(sign_out(app, &leaver).await);
         signed_out.push(leaver);
         if kill < 3 {
             stopped.stop(world, &served, kill).await;
@@ -92,20 +99,24 @@ async fn rule_26_nothing_answered_is_forgotten_by_kills_at_random() {
         most_looks = most_looks.max(restart(&mut served).await);
         let flows = std::mem::take(&mut *round.flows.lock().unwrap());
         stream::iter(&flows)
-            .for_each_concurrent(AT_ONCE, async |(number, flow)| flow.check(&app, *number).await)
+            .for_each_concurrent(AT_ONCE, async |(number, flow)| {
+                flow.check(&apps[number % APPS], *number).await;
+            })
             .await;
         all.extend(flows);
         for browser in &browsers {
-            assert!(is_signed_in(&app, browser).await, "a session was forgotten");
+            assert!(is_signed_in(app, browser).await, "a session was forgotten");
         }
         for browser in &signed_out {
-            assert!(!is_signed_in(&app, browser).await, "a sign-out was forgotten");
+            assert!(!is_signed_in(app, browser).await, "a sign-out was forgotten");
         }
         stopped.check().await;
     }
     // Nor does anything come back by a later kill.
     stream::iter(&all)
-        .for_each_concurrent(AT_ONCE, async |(number, flow)| flow.is_over(&app, *number).await)
+        .for_each_concurrent(AT_ONCE, async |(number, flow)| {
+            flow.is_over(&apps[number % APPS], *number).await;
+        })
         .await;
     let facts: usize = all.iter().map(|(_, flow)| flow.facts()).sum();
     println!(

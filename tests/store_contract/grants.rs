@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use claviger::oidc::identifier::GrantId;
 use claviger::oidc::scope::ScopeSet;
+use claviger::store::IssueCode;
+use claviger::store::records::{GrantRecord, SessionRecord};
 
-use crate::bench::{Bench, CLIENT, GRANT, REFRESH, USER, uid};
+use crate::bench::{Bench, CLIENT, GRANT, REFRESH, USER, name_of_redemption, uid};
 use crate::fixtures;
 
 /// A live grant comes with its user as registered now.
@@ -89,4 +91,72 @@ pub(crate) async fn consents_add_up(bench: &Bench) {
     bench.advance(Duration::from_hours(24 * 365));
     bench.store.sweep(100).await.unwrap();
     assert_eq!(consented(USER, CLIENT).await, "email openid profile");
+}
+
+/// Lets a client have one more grant in a session, by a code that is redeemed or not.
+async fn one_more(bench: &Bench, id: &str, session: &SessionRecord, client: &str, redeemed: bool) {
+    bench.advance(Duration::from_millis(1));
+    let grant = GrantRecord {
+        offline: true,
+        ..fixtures::grant(id, session, client, bench.now())
+    };
+    let code = fixtures::authorization_code(&format!("code of {id}"), &grant, client, bench.now());
+    let (hash, binding) = (code.hash, code.binding.clone());
+    let issued = bench
+        .store
+        .issue_authorization_code(None, grant, code, None)
+        .await;
+    assert_eq!(issued.unwrap(), IssueCode::Issued);
+    if redeemed {
+        let token = fixtures::refresh_token(&format!("token of {id}"), bench.now());
+        let outcome = bench
+            .store
+            .redeem_authorization_code(&hash, &binding, Some(token))
+            .await;
+        assert_eq!(name_of_redemption(&outcome.unwrap()), "fresh");
+    }
+}
+
+/// A client holds at most a hundred grants of one person whose code was redeemed: the oldest ends with its code and tokens to
+/// make room. Codes that nobody redeems end nothing, and what other clients hold, or this one of other people, stays.
+pub(crate) async fn rule_88_the_oldest_of_too_many_grants_ends(bench: &Bench) {
+    let first = bench.redeemed(true).await;
+    let session = bench.store.session(&first.session).await.unwrap().unwrap().0;
+    let mail = fixtures::client_registration("mail", bench.now());
+    bench.store.register_client(mail).await.unwrap();
+    let bob = fixtures::user_registration("bob");
+    bench.store.register_user(bob).await.unwrap();
+    let bobs = fixtures::session("bob's", "bob", bench.now());
+    bench.store.begin_session(bobs.clone(), None).await.unwrap();
+    one_more(bench, "at mail", &session, "mail", true).await;
+    one_more(bench, "bob's", &bobs, CLIENT, true).await;
+    for number in 0..100 {
+        one_more(bench, &format!("unredeemed {number}"), &session, CLIENT, false).await;
+    }
+    for number in 2..=100 {
+        one_more(bench, &format!("number {number}"), &session, CLIENT, true).await;
+    }
+    assert!(bench.grant_is_live().await, "a hundred");
+
+    one_more(bench, "number 101", &session, CLIENT, true).await;
+    assert!(!bench.grant_is_live().await, "a hundred and one");
+    assert_eq!(bench.rotate(REFRESH, "next").await, "unknown");
+    assert_eq!(bench.redeem().await, "unknown");
+    for id in ["number 2", "number 101", "unredeemed 0", "at mail", "bob's"] {
+        let live = bench.store.live_grant(&GrantId::new(id)).await.unwrap();
+        assert!(live.is_some(), "{id}");
+    }
+    assert_eq!(bench.rotate("token of number 2", "next").await, "rotated");
+}
+
+/// After the clock was set back the newest grant looks older than those before it, and is not what makes room.
+pub(crate) async fn a_grant_does_not_make_room_for_itself(bench: &Bench) {
+    let session = bench.signed_in().await;
+    for number in 1..=100 {
+        one_more(bench, &format!("number {number}"), &session, CLIENT, true).await;
+    }
+    bench.clock.set(session.last_used_at);
+    one_more(bench, "newest", &session, CLIENT, true).await;
+    assert_eq!(bench.rotate("token of newest", "next").await, "rotated");
+    assert_eq!(bench.rotate("token of number 1", "next").await, "unknown");
 }

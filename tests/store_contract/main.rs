@@ -116,6 +116,8 @@ for_each_back_end! {
         a_code_of_a_revoked_grant_is_refused,
         a_grant_ends_at_its_end,
         consents_add_up,
+        rule_88_the_oldest_of_too_many_grants_ends,
+        a_grant_does_not_make_room_for_itself,
     }
     codes {
         a_code_is_redeemed,

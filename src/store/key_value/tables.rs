@@ -46,6 +46,7 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const GRANTS_OF_CLIENT: u8 = b'3';
     pub(in crate::store) const GRANTS_OF_USER: u8 = b'4';
     pub(in crate::store) const GRANTS_OF_SESSION: u8 = b'5';
+    pub(in crate::store) const REDEEMED_GRANTS: u8 = b'r';
     pub(in crate::store) const CODES_OF_GRANT: u8 = b'6';
     pub(in crate::store) const REFRESH_TOKENS_OF_GRANT: u8 = b'7';
     pub(in crate::store) const CONSENTS_OF_USER: u8 = b'8';
@@ -109,6 +110,9 @@ pub(in crate::store) const GRANTS_OF_CLIENT: Index = Index::new(prefix::GRANTS_O
 pub(in crate::store) const GRANTS_OF_USER: Index = Index::new(prefix::GRANTS_OF_USER);
 /// Session hash to grant id, for grants that end with their session.
 pub(in crate::store) const GRANTS_OF_SESSION: Index = Index::new(prefix::GRANTS_OF_SESSION);
+/// User uid with client uid to when a grant began whose code was redeemed, with its id. The first version did not keep it,
+/// so grants from then are not in it.
+pub(in crate::store) const REDEEMED_GRANTS: Index = Index::new(prefix::REDEEMED_GRANTS);
 /// Grant id to code hash.
 pub(in crate::store) const CODES_OF_GRANT: Index = Index::new(prefix::CODES_OF_GRANT);
 /// Grant id to refresh token hash.
@@ -139,7 +143,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 31);
+        assert_eq!(prefixes.len(), 32);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

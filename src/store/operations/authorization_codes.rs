@@ -100,6 +100,7 @@ pub(in crate::store) fn redeem(
     };
     stored.code.redeemed_at = Some(now);
     CODES.put(transaction, &[hash.as_bytes()], &stored)?;
+    grants::note_redeemed(transaction, &grant)?;
     if let Some(token) = refresh_token {
         refresh_tokens::begin(transaction, now, &grant, &token)?;
     }

@@ -7,12 +7,17 @@ use crate::oidc::scope::ScopeSet;
 use crate::store::key_value::table::Index;
 use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS, GRANTS_OF_CLIENT,
-    GRANTS_OF_SESSION, GRANTS_OF_USER, HASTY_TOKENS_OF_GRANT, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
+    GRANTS_OF_SESSION, GRANTS_OF_USER, HASTY_TOKENS_OF_GRANT, REDEEMED_GRANTS, REFRESH_TOKENS,
+    REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::key_value::{Read, Transaction};
+use crate::store::operations::expiry::ordered;
 use crate::store::operations::{clients, expiry, sessions, users};
 use crate::store::records::{ClientRecord, GrantRecord, UserRecord};
 use crate::store::{Redeemed, StoreError};
+
+/// One client holds at most this many of one person: each sign-in makes one.
+const MOST_OF_USER_AT_CLIENT: usize = 100;
 
 pub(in crate::store) fn begin(
     transaction: &mut dyn Transaction,
@@ -26,6 +31,37 @@ pub(in crate::store) fn begin(
     }
     expiry::Subject::Grant(grant.id.clone()).look_at(transaction, grant.expires_at);
     GRANTS.put(transaction, &[id], grant)
+}
+
+/// Notes that the code of a grant was redeemed, and ends the oldest ones of the person at this client where there are too
+/// many for another one. Before, it is not counted: a code that nobody redeems takes its grant along within a minute, and
+/// whoever only makes a browser ask for codes must not end what the client holds.
+pub(in crate::store) fn note_redeemed(
+    transaction: &mut dyn Transaction,
+    grant: &GrantRecord,
+) -> Result<(), StoreError> {
+    let owner = user_at_client(grant);
+    let held = REDEEMED_GRANTS.of(transaction, &owner)?;
+    let excess = (held.len() + 1).saturating_sub(MOST_OF_USER_AT_CLIENT);
+    for oldest in held.iter().take(excess) {
+        end(transaction, oldest.get(size_of::<u64>()..).unwrap_or_default())?;
+    }
+    REDEEMED_GRANTS.put(transaction, &owner, &by_age(grant));
+    Ok(())
+}
+
+/// Names person and client in one. A uid of Kubernetes holds no NUL.
+fn user_at_client(grant: &GrantRecord) -> Vec<u8> {
+    [grant.user_uid.as_str(), grant.client_uid.as_str()]
+        .join("\0")
+        .into_bytes()
+}
+
+/// When it began, then its id.
+fn by_age(grant: &GrantRecord) -> Vec<u8> {
+    let mut item = ordered(grant.created_at.as_millisecond()).to_vec();
+    item.extend_from_slice(grant.id.as_str().as_bytes());
+    item
 }
 
 pub(in crate::store) fn by_key(view: &dyn Read, id: &[u8]) -> Result<Option<GrantRecord>, StoreError> {
@@ -140,6 +176,7 @@ pub(in crate::store) fn end(transaction: &mut dyn Transaction, id: &[u8]) -> Res
     GRANTS_OF_CLIENT.delete(transaction, grant.client_uid.as_str().as_bytes(), id);
     GRANTS_OF_USER.delete(transaction, grant.user_uid.as_str().as_bytes(), id);
     GRANTS_OF_SESSION.delete(transaction, grant.session.as_bytes(), id);
+    REDEEMED_GRANTS.delete(transaction, &user_at_client(&grant), &by_age(&grant));
     expiry::Subject::Grant(grant.id).forget(transaction, grant.expires_at);
     GRANTS.delete(transaction, &[id]);
     Ok(())

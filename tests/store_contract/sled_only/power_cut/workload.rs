@@ -19,6 +19,8 @@ use crate::fixtures;
 
 /// How many lives go on at once.
 const AT_ONCE: usize = 8;
+/// How many clients share the grants, so that none holds so many that its oldest end.
+const CLIENTS: usize = 16;
 
 /// What a life of a number is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,11 @@ pub(super) fn name(number: usize) -> String {
     format!("name-{number}")
 }
 
+/// The client that holds the grant of a number.
+fn client(number: usize) -> String {
+    format!("client-{}", number % CLIENTS)
+}
+
 /// Lives through numbers from `first` on, which no earlier run has used.
 pub(super) async fn run(path: &Path, notes: &Path, first: usize, synced: bool) {
     let mut settings = SledSettings::at(path);
@@ -90,7 +97,12 @@ pub(super) async fn run(path: &Path, notes: &Path, first: usize, synced: bool) {
     let store = SledStore::open(settings, Arc::new(TestClock::new()), on_failure).unwrap();
     let store: Arc<SledStore> = Arc::new(store);
     if store.session(&fixtures::hash(COOKIE)).await.unwrap().is_none() {
-        bench::signed_in(&*store, TestClock::new().now()).await;
+        let now = TestClock::new().now();
+        bench::signed_in(&*store, now).await;
+        for number in 0..CLIENTS {
+            let registration = fixtures::client_registration(&client(number), now);
+            store.register_client(registration).await.unwrap();
+        }
     }
     let count = if super::full() { 600 } else { 160 };
     let next = Arc::new(AtomicUsize::new(first));
@@ -148,9 +160,9 @@ async fn take(store: &dyn Store, number: usize, step: usize) {
             let session = fixtures::session(COOKIE, USER, now);
             let grant = GrantRecord {
                 offline: true,
-                ..fixtures::grant(grant(number).as_str(), &session, CLIENT, now)
+                ..fixtures::grant(grant(number).as_str(), &session, &client(number), now)
             };
-            let code = fixtures::authorization_code(&code(number), &grant, CLIENT, now);
+            let code = fixtures::authorization_code(&code(number), &grant, &client(number), now);
             let issued = store.issue_authorization_code(None, grant, code, None).await;
             assert_eq!(issued.unwrap(), IssueCode::Issued);
         }
@@ -166,7 +178,7 @@ async fn take(store: &dyn Store, number: usize, step: usize) {
 
 pub(super) async fn redeem(store: &dyn Store, number: usize) -> &'static str {
     let first = fixtures::refresh_token(&token(number, 0), TestClock::new().now());
-    let binding = fixtures::code_binding(CLIENT);
+    let binding = fixtures::code_binding(&client(number));
     let hash = fixtures::hash(&code(number));
     let outcome = store
         .redeem_authorization_code(&hash, &binding, Some(first))
@@ -177,6 +189,8 @@ pub(super) async fn redeem(store: &dyn Store, number: usize) -> &'static str {
 pub(super) async fn rotate(store: &dyn Store, number: usize, generation: usize) -> &'static str {
     let successor = fixtures::refresh_token(&token(number, generation + 1), TestClock::new().now());
     let hash = fixtures::hash(&token(number, generation));
-    let outcome = store.rotate_refresh_token(&hash, &uid(CLIENT), successor).await;
+    let outcome = store
+        .rotate_refresh_token(&hash, &uid(&client(number)), successor)
+        .await;
     name_of_rotation(&outcome.unwrap())
 }
