@@ -536,7 +536,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `SELECT … FROM throttles WHERE (kind, key) IN … FOR UPDATE` in the order of kind and key; if all `wait_until <=
     /// now()`, `INSERT INTO throttles … ON CONFLICT (kind, key) DO UPDATE SET forgiven_at, wait_until, counted_at`; for a
-    /// kind above its capacity `DELETE … WHERE ctid = (SELECT ctid … ORDER BY counted_at LIMIT 1)`.
+    /// kind above its capacity `DELETE … WHERE ctid = (SELECT ctid … ORDER BY greatest(forgiven_at, wait_until) LIMIT 1)`.
     async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError>;
 
     /// Takes back an attempt that was counted at `at`, or everything that a bucket holds.

@@ -61,7 +61,7 @@ pub struct ThrottlePolicy {
     pub longest_wait: Duration,
     /// One failure is forgiven in this time.
     pub forgive_one: Duration,
-    /// The most buckets of the kind; beyond, the one that was used longest ago is forgotten.
+    /// The most buckets of the kind; beyond, the one that has least left to remember is forgotten.
     pub capacity: u64,
 }
 
@@ -172,9 +172,14 @@ impl ThrottleRecord {
         }
     }
 
+    /// When there is nothing left to remember.
+    pub fn ends_at(&self) -> Timestamp {
+        self.forgiven_at.max(self.wait_until)
+    }
+
     /// Whether there is nothing left to remember.
     pub fn is_forgiven(&self, now: Timestamp) -> bool {
-        self.forgiven_at <= now && self.wait_until <= now
+        self.ends_at() <= now
     }
 }
 

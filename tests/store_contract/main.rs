@@ -149,7 +149,8 @@ for_each_back_end! {
         rule_68_an_attempt_is_counted_in_all_buckets_or_in_none,
         rule_68_what_turned_out_well_is_taken_back,
         rule_68_a_thousand_at_once_are_counted_exactly,
-        rule_68_a_full_keyspace_forgets_the_oldest,
+        rule_68_a_flood_pushes_out_no_full_bucket,
+        rule_68_what_was_taken_back_keeps_no_bucket,
         rule_68_forgiven_buckets_are_swept,
     }
     expiry {

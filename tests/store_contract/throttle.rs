@@ -133,25 +133,45 @@ pub(crate) async fn rule_68_a_thousand_at_once_are_counted_exactly(bench: &Bench
     assert_eq!(counted, 3);
 }
 
-/// A keyspace holds as many buckets as it may: the one that was used longest ago makes way, and those of another kind stay.
-pub(crate) async fn rule_68_a_full_keyspace_forgets_the_oldest(bench: &Bench) {
+/// A keyspace holds as many buckets as it may: the one that has least left to remember makes way. So a flood pushes out its
+/// own, and none that is full, while that refuses or after its wait, and none of another kind.
+pub(crate) async fn rule_68_a_flood_pushes_out_no_full_bucket(bench: &Bench) {
     let here = bucket(ThrottleKind::Network, "here");
-    counted(bench, &[here], 3).await;
-    for name in ["first", "second", "third", "fourth"] {
-        bench.advance(SECOND);
-        counted(bench, &[account(name)], 3).await;
-    }
-    // Used again, so that the second is the oldest now.
-    bench.advance(SECOND);
-    assert_eq!(attempt(bench, &[account("first")]).await, Duration::ZERO);
-    for flood in 0..2 {
-        bench.advance(Duration::from_millis(10));
-        counted(bench, &[account(&format!("flood {flood}"))], 1).await;
-    }
-    assert!(attempt(bench, &[account("first")]).await > Duration::ZERO);
-    bench.advance(Duration::from_millis(10));
-    counted(bench, &[account("second")], 3).await;
+    counted(bench, &[here, account("ada")], 3).await;
+    let flood = async |from: usize| {
+        for number in from..from + 20 {
+            bench.advance(Duration::from_millis(10));
+            counted(bench, &[account(&format!("flood {number}"))], 1).await;
+        }
+    };
+    flood(0).await;
+    assert!(attempt(bench, &[account("ada")]).await > Duration::ZERO);
+    bench.advance(SECOND * 30);
+    flood(20).await;
+    counted(bench, &[account("ada")], 1).await;
+    assert_eq!(attempt(bench, &[account("ada")]).await, SECOND * 2);
     counted(bench, &[here], 1).await;
+    assert_eq!(attempt(bench, &[here]).await, SECOND * 2);
+
+    counted(bench, &[account("flood 39")], 2).await;
+    assert_eq!(attempt(bench, &[account("flood 39")]).await, SECOND);
+    counted(bench, &[account("flood 20")], 3).await;
+}
+
+/// What was taken back of a bucket does not count when one of them has to make way.
+pub(crate) async fn rule_68_what_was_taken_back_keeps_no_bucket(bench: &Bench) {
+    counted(bench, &[account("ada")], 3).await;
+    for _ in 0..2 {
+        let forgiven = [(account("ada"), Forgiveness::Attempt)];
+        bench.store.forgive_attempt(bench.now(), &forgiven).await.unwrap();
+    }
+    for name in ["first", "second", "third", "fourth"] {
+        bench.advance(Duration::from_millis(10));
+        counted(bench, &[account(name)], 2).await;
+    }
+    counted(bench, &[account("first")], 1).await;
+    assert_eq!(attempt(bench, &[account("first")]).await, SECOND);
+    counted(bench, &[account("ada")], 3).await;
 }
 
 /// The sweep forgets buckets that have forgiven everything, and no others.

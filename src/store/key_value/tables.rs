@@ -54,7 +54,7 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const HASTY_TOKENS_OF_GRANT: u8 = b'h';
     pub(in crate::store) const EXPIRY: u8 = b'!';
     pub(in crate::store) const THROTTLES: u8 = b'T';
-    pub(in crate::store) const THROTTLES_BY_USE: u8 = b'0';
+    pub(in crate::store) const THROTTLES_BY_END: u8 = b'0';
 }
 
 /// The cluster, under no parts.
@@ -125,8 +125,8 @@ pub(in crate::store) const CONSENTS_OF_USER: Index = Index::new(prefix::CONSENTS
 pub(in crate::store) const CONSENTS_OF_CLIENT: Index = Index::new(prefix::CONSENTS_OF_CLIENT);
 /// Instant to what is looked at then, see [`crate::store::operations::expiry`].
 pub(in crate::store) const EXPIRY: Index = Index::new(prefix::EXPIRY);
-/// Kind of bucket to when it was used last, with its key; see [`crate::store::operations::throttle`].
-pub(in crate::store) const THROTTLES_BY_USE: Index = Index::new(prefix::THROTTLES_BY_USE);
+/// Kind of bucket to when it has nothing left to remember, with its key; see [`crate::store::operations::throttle`].
+pub(in crate::store) const THROTTLES_BY_END: Index = Index::new(prefix::THROTTLES_BY_END);
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,13 @@
 //! Failed attempts: counted before the proof is looked at, so that any number at once is counted exactly.
 //!
-//! Every kind of bucket has a keyspace that is capped: an index orders its buckets by their last attempt, and at the cap
-//! the one that was used longest ago is forgotten.
+//! Every kind of bucket has a keyspace that is capped: an index orders its buckets by when they have nothing left to
+//! remember, and at the cap the first of them is forgotten. Whoever floods a keyspace so pushes out their own buckets: one
+//! with some failures goes only when every other one holds more.
 
 use crate::clock::Timestamp;
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::key_value::Transaction;
-use crate::store::key_value::tables::{NUMBERS, THROTTLES, THROTTLES_BY_USE};
+use crate::store::key_value::tables::{NUMBERS, THROTTLES, THROTTLES_BY_END};
 use crate::store::operations::expiry::ordered;
 use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket, ThrottleKind, ThrottleRecord};
 use crate::store::{StoreError, key_value::Read};
@@ -34,17 +35,15 @@ pub(in crate::store) fn begin(
         return Ok(BeginAttempt::Wait(kind, until));
     }
     for (bucket, known) in buckets.iter().zip(records) {
-        let (kind, key) = (bucket.kind, &bucket.key);
         let mut record = if let Some(known) = known {
-            unlist(transaction, kind, key, &known);
+            unlist(transaction, bucket.kind, &bucket.key, &known);
             known
         } else {
             make_room(transaction, bucket)?;
             ThrottleRecord::empty(now)
         };
         record.count(&bucket.policy, now);
-        list(transaction, kind, key, &record);
-        put(transaction, kind, key, &record)?;
+        put(transaction, bucket, &record)?;
     }
     Ok(BeginAttempt::Counted(now))
 }
@@ -59,18 +58,20 @@ pub(in crate::store) fn forgive(
         let Some(mut record) = by_key(transaction, bucket.kind, bucket.key.as_bytes())? else {
             continue;
         };
+        let before = record.clone();
         record.give_back(&bucket.policy, at);
         if *forgiveness == Forgiveness::Everything || record.is_forgiven(now) {
-            remove(transaction, bucket.kind, &bucket.key, &record)?;
+            remove(transaction, bucket.kind, &bucket.key, &before)?;
         } else {
-            put(transaction, bucket.kind, &bucket.key, &record)?;
+            unlist(transaction, bucket.kind, &bucket.key, &before);
+            put(transaction, bucket, &record)?;
         }
     }
     Ok(())
 }
 
-/// Looks at up to `limit` of the buckets that were used longest ago, and forgets those that have forgiven everything; gives
-/// how many it forgot.
+/// Looks at up to `limit` of the buckets that end first, and forgets those that have forgiven everything; gives how many it
+/// forgot.
 pub(in crate::store) fn sweep(
     transaction: &mut dyn Transaction,
     now: Timestamp,
@@ -78,7 +79,7 @@ pub(in crate::store) fn sweep(
 ) -> Result<usize, StoreError> {
     let mut forgotten = 0;
     for kind in ThrottleKind::ALL {
-        for (key, record) in oldest(transaction, kind, limit.saturating_sub(forgotten))? {
+        for (key, record) in first(transaction, kind, limit.saturating_sub(forgotten))? {
             if !record.is_forgiven(now) {
                 break;
             }
@@ -92,7 +93,7 @@ pub(in crate::store) fn sweep(
 fn make_room(transaction: &mut dyn Transaction, bucket: &ThrottleBucket) -> Result<(), StoreError> {
     let kind = bucket.kind;
     if count(transaction, kind)? >= bucket.policy.capacity {
-        for (key, record) in oldest(transaction, kind, 1)? {
+        for (key, record) in first(transaction, kind, 1)? {
             remove(transaction, kind, &key, &record)?;
         }
     }
@@ -112,13 +113,13 @@ fn remove(
     NUMBERS.put(transaction, &[&number(kind)], &count)
 }
 
-fn oldest(
+fn first(
     view: &dyn Read,
     kind: ThrottleKind,
     limit: usize,
 ) -> Result<Vec<(TokenHash, ThrottleRecord)>, StoreError> {
     let mut found = Vec::new();
-    for item in THROTTLES_BY_USE.first(view, &[prefix(kind)], limit)? {
+    for item in THROTTLES_BY_END.first(view, &[prefix(kind)], limit)? {
         let key = item.last_chunk().copied().map(TokenHash::from_bytes);
         if let Some(key) = key
             && let Some(record) = by_key(view, kind, key.as_bytes())?
@@ -135,24 +136,25 @@ fn by_key(view: &dyn Read, kind: ThrottleKind, key: &[u8]) -> Result<Option<Thro
 
 fn put(
     transaction: &mut dyn Transaction,
-    kind: ThrottleKind,
-    key: &TokenHash,
+    bucket: &ThrottleBucket,
     record: &ThrottleRecord,
 ) -> Result<(), StoreError> {
-    THROTTLES.put(transaction, &[&[prefix(kind)], key.as_bytes()], record)
+    let (prefix, key) = ([prefix(bucket.kind)], &bucket.key);
+    THROTTLES_BY_END.put(transaction, &prefix, &item(key, record.ends_at()));
+    THROTTLES.put(transaction, &[&prefix, key.as_bytes()], record)
 }
 
-fn list(transaction: &mut dyn Transaction, kind: ThrottleKind, key: &TokenHash, record: &ThrottleRecord) {
-    THROTTLES_BY_USE.put(transaction, &[prefix(kind)], &item(key, record));
-}
-
+/// Takes the bucket out of the index, as it was listed when `record` was written.
 fn unlist(transaction: &mut dyn Transaction, kind: ThrottleKind, key: &TokenHash, record: &ThrottleRecord) {
-    THROTTLES_BY_USE.delete(transaction, &[prefix(kind)], &item(key, record));
+    // Earlier versions listed it by its last attempt.
+    for at in [record.ends_at(), record.counted_at] {
+        THROTTLES_BY_END.delete(transaction, &[prefix(kind)], &item(key, at));
+    }
 }
 
-/// When it was used, then its key.
-fn item(key: &TokenHash, record: &ThrottleRecord) -> Vec<u8> {
-    let mut item = ordered(record.counted_at.as_millisecond()).to_vec();
+/// When it ends, then its key.
+fn item(key: &TokenHash, at: Timestamp) -> Vec<u8> {
+    let mut item = ordered(at.as_millisecond()).to_vec();
     item.extend_from_slice(key.as_bytes());
     item
 }
@@ -173,5 +175,48 @@ const fn prefix(kind: ThrottleKind) -> u8 {
         ThrottleKind::AccountFromBrowsers => b'k',
         ThrottleKind::Account => b'a',
         ThrottleKind::Network => b'w',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::key_value::Engine;
+    use crate::store::memory::MemoryStore;
+    use crate::store::throttle::ThrottlePolicy;
+
+    const BUCKET: ThrottleBucket = ThrottleBucket {
+        kind: ThrottleKind::Account,
+        key: TokenHash::from_bytes([7; 32]),
+        policy: ThrottlePolicy {
+            free: 3,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(10),
+            forgive_one: Duration::from_mins(1),
+            capacity: 4,
+        },
+    };
+
+    /// A bucket as earlier versions wrote it, listed by its last attempt, leaves nothing behind in the index when it is used.
+    #[tokio::test]
+    async fn rule_68_a_bucket_of_an_earlier_version_is_listed_anew() {
+        let store = MemoryStore::new(Arc::new(SystemClock));
+        let listed = store
+            .write(|transaction, now| {
+                let mut record = ThrottleRecord::empty(now);
+                record.count(&BUCKET.policy, now);
+                let (prefix, key) = ([prefix(BUCKET.kind)], &BUCKET.key);
+                THROTTLES_BY_END.put(transaction, &prefix, &item(key, record.counted_at));
+                THROTTLES.put(transaction, &[&prefix, key.as_bytes()], &record)?;
+                begin(transaction, now, &[BUCKET])?;
+                THROTTLES_BY_END.of(transaction, &prefix)
+            })
+            .await
+            .unwrap();
+        assert_eq!(listed.len(), 1, "{listed:?}");
     }
 }
