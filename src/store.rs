@@ -166,7 +166,7 @@ pub struct AccountApp {
 /// What changing a password came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangePassword {
-    /// The new password counts; everything but the new session with what hung on the old one has ended.
+    /// The new password counts; everything but the new session has ended.
     Changed,
     /// The password that was verified is not the current one any more; nothing was written.
     NotCurrent,
@@ -447,13 +447,13 @@ pub trait Store: Send + Sync + 'static {
     async fn end_app(&self, user: &ResourceUid, client: &ResourceUid) -> Result<bool, StoreError>;
 
     /// Sets the password that a person chose, if `current` is still the hash that lets them in. `session` takes the place
-    /// of `replaces`, with the grants that hang on that; every other session ends, and every other grant, offline ones
-    /// too: who knew the old password may hold them.
+    /// of `replaces`; every other session ends, and every grant, those of this browser too: who knew the old password, or
+    /// got at an app's tokens, may hold them.
     ///
     /// SQL: `SELECT FROM sessions JOIN users … WHERE hash = $2 AND …live FOR UPDATE`; `UPDATE users SET own_password_hash = $4,
-    /// own_password_set_at = $5 WHERE uid = $1 AND COALESCE(own_password_hash, password_hash) = $3`; `INSERT INTO sessions`;
-    /// `UPDATE grants SET session = $6 WHERE session = $2 AND NOT offline`; `DELETE FROM grants WHERE user_uid = $1 AND
-    /// (offline OR session <> $6)`; `DELETE FROM sessions WHERE user_uid = $1 AND hash <> $6`; any empty answer rolls back.
+    /// own_password_set_at = $5 WHERE uid = $1 AND COALESCE(own_password_hash, password_hash) = $3`; `DELETE FROM grants WHERE
+    /// user_uid = $1`; `INSERT INTO sessions`; `DELETE FROM sessions WHERE user_uid = $1 AND hash <> $6`; any empty answer
+    /// rolls back.
     async fn change_password(
         &self,
         replaces: &TokenHash,

@@ -223,8 +223,9 @@ pub(crate) async fn rule_38_an_apps_grants_end_with_its_consent(bench: &Bench) {
     assert!(bench.session_is_live().await);
 }
 
-/// A password that the person chose lets them in instead of the resource's. The session has a new id and keeps what hangs
-/// on it; every other session and grant ends, offline ones too.
+/// A password that the person chose lets them in instead of the resource's. The session has a new id; every other one ends,
+/// and every grant with its tokens, those of this session and offline ones too. Consents stay, and so does what other people
+/// hold.
 pub(crate) async fn rule_38_a_password_that_the_person_chose_ends_the_rest(bench: &Bench) {
     let session = bench.redeemed(false).await.session;
     let session = bench.store.session(&session).await.unwrap().unwrap().0;
@@ -234,6 +235,13 @@ pub(crate) async fn rule_38_a_password_that_the_person_chose_ends_the_rest(bench
     grant(bench, "other offline", &other, CLIENT, true).await;
     let pending = fixtures::interaction("pending", &session, CLIENT, bench.now());
     bench.store.begin_interaction(pending).await.unwrap();
+    bench
+        .store
+        .register_user(fixtures::user_registration("bob"))
+        .await
+        .unwrap();
+    let bobs = another_session(bench, "bob's", "bob").await;
+    grant(bench, "bob's", &bobs, CLIENT, false).await;
 
     let new = own(bench, "$argon2id$own");
     assert_eq!(
@@ -244,19 +252,15 @@ pub(crate) async fn rule_38_a_password_that_the_person_chose_ends_the_rest(bench
     assert_eq!(user(bench).await.password_hash(), Some(&new.hash));
     assert!(!bench.session_is_live().await && !session_is_live(bench, "other").await);
     assert!(session_is_live(bench, "new cookie").await);
-    assert!(bench.grant_is_live().await);
-    assert_eq!(bench.rotate(REFRESH, "next").await, "rotated");
-    for grant in ["offline", "other", "other offline"] {
+    for grant in [GRANT, "offline", "other", "other offline"] {
         assert!(!is_live(bench, grant).await, "{grant}");
     }
+    assert_eq!(bench.rotate(REFRESH, "next").await, "unknown");
     let pending = bench.store.interaction(&fixtures::hash("pending")).await.unwrap();
     assert!(pending.is_none());
-    bench
-        .store
-        .end_session(&fixtures::hash("new cookie"))
-        .await
-        .unwrap();
-    assert!(!bench.grant_is_live().await);
+    let consented = bench.store.consented_scopes(&uid(USER), &uid(CLIENT)).await;
+    assert!(!consented.unwrap().is_empty());
+    assert!(session_is_live(bench, "bob's").await && is_live(bench, "bob's").await);
 }
 
 /// Nothing is written when the password that was verified is not the current one any more, when the session has ended, or
@@ -322,9 +326,11 @@ pub(crate) async fn rule_38_two_changes_at_once_are_one(bench: &Bench) {
 /// The person's own password stays while the resource gives the same one as before, from wherever that is read, and a
 /// stronger hash of it stays too. Another one is a reset: the own password is gone, and everything has ended.
 pub(crate) async fn rule_38_a_reset_wins_over_the_persons_own_password(bench: &Bench) {
-    bench.redeemed(false).await;
+    bench.signed_in().await;
     let new = own(bench, "$argon2id$own");
     change(bench, &given(), new.clone()).await;
+    let session = bench.store.session(&fixtures::hash("new cookie")).await.unwrap();
+    grant(bench, GRANT, &session.unwrap().0, CLIENT, false).await;
     let stronger = PasswordHash::from_phc("$argon2id$stronger");
     bench
         .store

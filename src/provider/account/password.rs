@@ -51,8 +51,10 @@ pub enum PasswordNotice {
 }
 
 impl Provider {
-    /// Sets another password. Everything else of the person ends: their other sessions with the grants that hang on them,
-    /// and whatever apps hold beyond a session. The session of this browser goes on under another id.
+    /// Sets another password. The session of this browser goes on under another id, and everything else of the person
+    /// ends: their other sessions, and whatever apps hold, those of this browser too. A stolen refresh token is what people
+    /// change their password for, and nobody can tell it from the app's own; apps that are sent here again need no more
+    /// than the session.
     pub async fn change_password(
         &self,
         browser: &Browser,

@@ -139,13 +139,9 @@ pub(in crate::store) fn change_password(
     }
     users::set_own_password(transaction, user, new)?;
     let (uid, keep) = (session.user_uid.clone(), session.hash);
+    // Before the new session begins, to which they would move.
+    grants::end_all(transaction, &GRANTS_OF_USER, uid.as_str().as_bytes())?;
     sessions::begin(transaction, now, session, Some(*replaces))?;
     end_other_sessions(transaction, now, &uid, &keep)?;
-    // What is left hangs on the session that stays, or on none at all.
-    for id in GRANTS_OF_USER.of(transaction, uid.as_str().as_bytes())? {
-        if grants::by_key(transaction, &id)?.is_none_or(|grant| grant.offline || grant.session != keep) {
-            grants::end(transaction, &id)?;
-        }
-    }
     Ok(ChangePassword::Changed)
 }
