@@ -225,6 +225,35 @@ async fn rule_68_a_known_browser_is_counted_apart() {
     assert_eq!(attack(&own, "ada", FREE + 5).await, FREE);
 }
 
+/// What an administrator can do when an attack from everywhere keeps a person out of new browsers: what is counted is counted
+/// for the name, so under another one the person signs in at once, and is signed in where they were.
+#[tokio::test]
+async fn rule_68_another_username_leaves_the_attack_behind() {
+    let app = app_with_ada().await;
+    let own = Browser::at(&app, "192.0.2.1");
+    assert_eq!(sign_in_status(&own, "ada", PASSWORD).await, StatusCode::SEE_OTHER);
+    for network in 0..FREE_OF_ACCOUNT / FREE {
+        attack(&Browser::at(&app, &format!("198.51.100.{network}")), "ada", FREE).await;
+    }
+    let new = Browser::at(&app, "192.0.2.2");
+    assert_eq!(
+        sign_in_status(&new, "ada", PASSWORD).await,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    let ada = app.store.user_by_username("ada").await.unwrap().unwrap();
+    app.register_user_with("ada", |registration| {
+        registration.user.username = "ada-4711".to_owned();
+        registration.password = ada.password;
+    })
+    .await;
+    assert_eq!(
+        sign_in_status(&new, "ada-4711", PASSWORD).await,
+        StatusCode::SEE_OTHER
+    );
+    let page = own.get("/account").await;
+    assert!(page.text().contains("(ada-4711)"), "{}", page.text());
+}
+
 /// Whoever once had the password may have had many browsers known with it. After it has changed, all of them together are
 /// counted, so that many cookies are not many guesses.
 #[tokio::test]
