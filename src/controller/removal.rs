@@ -4,9 +4,16 @@
 //! part at once is more likely wrong (another cluster, a restored etcd, definitions that were lost) than right, so that part
 //! is held: those clients and people stay as they are until their resources come back, or until somebody accepts it.
 //!
-//! A deletion that the watch told of did happen; but who deletes the definition deletes every resource with it, and
-//! hardly means that. So it counts only while the kind is there, and many at once only within one namespace, as when
-//! that is deleted.
+//! A deletion that the watch told of did happen. What is held there is the work of whoever deletes the definition: that
+//! deletes every resource with it, and hardly means that. While the definition is being deleted or is missing, all of it is
+//! held, however little. Where it is there again by the time somebody looks, the deletions themselves have to tell:
+//!
+//! - A definition takes everything in all namespaces with it. So where nothing is left of several namespaces, all is held.
+//! - A person, or the deletion of a namespace, takes what is in one namespace. So many at once are believed in one, and
+//!   what was deleted in the others meanwhile as well, as long as that is no mass of theirs: a tenant who withdraws a
+//!   leaked client does not wait because another cleans up.
+//! - Many deletions in more than one namespace are held, but a few in each other namespace go: all those together must be
+//!   few, since many small ones at once are no person's either.
 //!
 //! A resource whose name another one has meanwhile is gone for certain: one name is held by one resource at a time.
 
@@ -48,31 +55,68 @@ fn is_mass(missing: usize, known: usize) -> bool {
     missing > ALWAYS && missing * 100 > known * PERCENT
 }
 
-/// What the deletions that were told come to while the kind is there. `known` includes what was deleted.
-pub(super) fn of_deletions(known: &Known, deleted: &[(ResourceRef, ResourceUid)]) -> Removal {
-    let uids: BTreeSet<ResourceUid> = deleted
+/// What is missing, by namespace.
+type Missing<'a> = HashMap<&'a str, Vec<&'a ResourceUid>>;
+
+/// Whether what is missing is a mass without these namespaces, among what the others have.
+fn is_mass_without(apart: &[&str], known: &Known, missing: &Missing<'_>) -> bool {
+    let counts = missing.iter().filter(|(namespace, _)| !apart.contains(namespace));
+    let others = known
+        .values()
+        .filter(|key| !apart.contains(&key.namespace.as_str()));
+    is_mass(counts.map(|(_, uids)| uids.len()).sum(), others.count())
+}
+
+/// Where most are missing.
+fn largest<'a>(missing: &Missing<'a>) -> Option<&'a str> {
+    let largest = missing
         .iter()
-        .map(|(_, uid)| uid)
-        .filter(|uid| known.contains_key(*uid))
-        .cloned()
-        .collect();
-    let namespaces: HashSet<&str> = deleted.iter().map(|(key, _)| key.namespace.as_str()).collect();
-    if is_mass(uids.len(), known.len()) && namespaces.len() > 1 {
-        return Removal {
-            gone: BTreeSet::new(),
-            held: uids,
-        };
+        .max_by_key(|(namespace, uids)| (uids.len(), **namespace));
+    largest.map(|(namespace, _)| *namespace)
+}
+
+/// What the deletions that were told come to while the kind is there. `known` includes what was deleted, but nothing that is
+/// held or waits besides.
+pub(super) fn of_deletions(known: &Known, deleted: &[(ResourceRef, ResourceUid)]) -> Removal {
+    let mut missing: Missing<'_> = HashMap::new();
+    for (key, uid) in deleted.iter().filter(|(_, uid)| known.contains_key(uid)) {
+        missing.entry(&key.namespace).or_default().push(uid);
     }
+    let apart = held_namespaces(known, &missing);
+    let (held, gone): (Missing<'_>, Missing<'_>) = missing
+        .into_iter()
+        .partition(|(namespace, _)| apart.contains(namespace));
+    let uids = |part: Missing<'_>| part.into_values().flatten().cloned().collect();
     Removal {
-        gone: uids,
-        held: BTreeSet::new(),
+        gone: uids(gone),
+        held: uids(held),
     }
+}
+
+/// The namespaces whose deletions are held.
+fn held_namespaces<'a>(known: &Known, missing: &Missing<'a>) -> Vec<&'a str> {
+    let Some(largest) = largest(missing) else {
+        return Vec::new();
+    };
+    if missing.len() == 1 || !is_mass_without(&[], known, missing) {
+        return Vec::new();
+    }
+    let nothing_is_left = missing.values().map(Vec::len).sum::<usize>() == known.len();
+    if !nothing_is_left && !is_mass_without(&[largest], known, missing) {
+        return Vec::new();
+    }
+    let many = missing.iter().filter(|(_, uids)| uids.len() > ALWAYS);
+    let many: Vec<&str> = many.map(|(namespace, _)| *namespace).collect();
+    if nothing_is_left || is_mass_without(&many, known, missing) {
+        return missing.keys().copied().collect();
+    }
+    many
 }
 
 /// What a complete list comes to: `listed` names whoever is there.
 pub(super) fn of_list(known: &Known, listed: &HashMap<ResourceRef, ResourceUid>, trust: &Trust) -> Removal {
     let mut removal = Removal::default();
-    let mut missing: HashMap<&str, Vec<&ResourceUid>> = HashMap::new();
+    let mut missing: Missing<'_> = HashMap::new();
     for (uid, key) in known {
         match listed.get(key) {
             Some(there) if there == uid => {}
@@ -92,17 +136,11 @@ pub(super) fn of_list(known: &Known, listed: &HashMap<ResourceRef, ResourceUid>,
     } else if trust.after_missing_kind {
         hold(&mut removal, missing.into_values());
         return removal;
-    } else if is_mass(count, known.len()) {
+    } else if is_mass_without(&[], known, &missing)
+        && let Some(namespace) = largest(&missing)
+    {
         // Where one namespace alone is the reason, nobody else waits for it.
-        let largest = missing
-            .iter()
-            .max_by_key(|(namespace, uids)| (uids.len(), **namespace))
-            .map(|(namespace, uids)| (*namespace, uids.len()));
-        let Some((namespace, part)) = largest else {
-            return removal;
-        };
-        let its_own = known.values().filter(|key| key.namespace == namespace).count();
-        if is_mass(count - part, known.len() - its_own) {
+        if is_mass_without(&[namespace], known, &missing) {
             hold(&mut removal, missing.into_values());
             return removal;
         }

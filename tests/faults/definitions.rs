@@ -131,21 +131,28 @@ async fn assert_known(apps: &[RelyingParty]) {
     }
 }
 
-/// Deletions that are told while the definition is there are believed within one namespace, however many they are. Many that
-/// come at once from several are held, until the resources are there again.
+/// Deletions that are told while the definition is there are believed within one namespace, however many they are, and with
+/// them the single one in another namespace. All that there are, at once and from several, are held until the resources are
+/// there again.
 async fn deletions_without_the_definition(served: &Served, [one, other]: [&str; 2], names: &[String]) {
     let apps = apply_all(served, [one, other], names).await;
-    let (gone, kept) = apps.split_at(names.len());
+    let (gone, kept) = apps.split_at(names.len() + 1);
+    // So that all of it is told at once, however slow this machine is.
+    served.proxy.close();
     delete_all(served, one).await;
+    let delete = served.resources.delete(Kind::OidcClient, other, &names[0]);
+    delete.await.unwrap();
+    served.proxy.open().await.unwrap();
     served.wait_until_refused(gone).await;
     assert_known(kept).await;
     assert!(!served.claviger.log().contains("removal held"));
 
+    served.apply(other, &names[0]).await;
+    served.apps(other, &names[..1]).await;
     for name in names {
         served.apply(one, name).await;
     }
     let again = served.apps(one, names).await;
-    // So that all of it is told at once, however slow this machine is.
     served.proxy.close();
     delete_all(served, one).await;
     delete_all(served, other).await;
@@ -159,7 +166,8 @@ async fn deletions_without_the_definition(served: &Served, [one, other]: [&str; 
     served.wait_until_refused(&again).await;
     served.wait_until_refused(kept).await;
     let verdict = format!(
-        "{} of one namespace refused; {} of two at once held, then replaced by those that were applied again",
+        "{} refused, all of one namespace and one of another; {} of two at once held, then replaced by \
+         those that were applied again",
         gone.len(),
         anew.len()
     );

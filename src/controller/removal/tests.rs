@@ -127,22 +127,59 @@ fn what_is_held_stays_so_until_it_is_accepted() {
 
 #[test]
 fn many_deletions_are_believed_within_one_namespace() {
-    let all = known(&[("a", 100), ("b", 20), ("c", 20)]);
-    assert_eq!(counts(&of_deletions(&all, &deleted(&[("a", 100)]))), (100, 0));
-    assert_eq!(
-        counts(&of_deletions(&all, &deleted(&[("b", 14), ("c", 14)]))),
-        (28, 0)
-    );
-    assert_eq!(
-        counts(&of_deletions(&all, &deleted(&[("b", 15), ("c", 15)]))),
-        (0, 30)
-    );
-    let few = known(&[("a", 5), ("b", 5)]);
-    assert_eq!(
-        counts(&of_deletions(&few, &deleted(&[("a", 5), ("b", 5)]))),
-        (10, 0)
-    );
-    let gone = of_deletions(&few, &deleted(&[("a", 7)])).gone;
+    let all = [("a", 100), ("b", 20), ("c", 20), ("d", 2)];
+    let small: Vec<(String, usize)> = (0..40).map(|number| (format!("n{number}"), 2)).collect();
+    let small: Vec<(&str, usize)> = small
+        .iter()
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
+    let one_of_each: Vec<(&str, usize)> = small.iter().map(|(name, _)| (*name, 1)).collect();
+    let few: &[(&str, usize)] = &[("a", 5), ("b", 5)];
+    for (what, known_of, deleted_of, expected) in [
+        ("one namespace", &all[..], &[("a", 100)][..], (100, 0)),
+        ("no mass", &all, &[("b", 14), ("c", 14)], (28, 0)),
+        (
+            "two, each no mass of the others",
+            &all,
+            &[("b", 15), ("c", 15)],
+            (30, 0),
+        ),
+        (
+            "another's leaked client meanwhile",
+            &all,
+            &[("a", 100), ("d", 1)],
+            (101, 0),
+        ),
+        (
+            "and it was the only one",
+            &[("a", 100), ("b", 20), ("d", 1)],
+            &[("a", 100), ("d", 1)],
+            (101, 0),
+        ),
+        ("two that are masses", &all, &[("a", 100), ("b", 15)], (0, 115)),
+        (
+            "two that are masses, and a few",
+            &all,
+            &[("a", 100), ("b", 15), ("d", 2)],
+            (2, 115),
+        ),
+        (
+            "nothing is left, though one is large",
+            &all[2..],
+            &[("c", 20), ("d", 2)],
+            (0, 22),
+        ),
+        ("one is left", &all[2..], &[("c", 20), ("d", 1)], (21, 0)),
+        ("many small ones", &small, &one_of_each, (0, 40)),
+        ("all that there is, but few", few, &[("a", 5), ("b", 5)], (10, 0)),
+    ] {
+        let removal = of_deletions(&known(known_of), &deleted(deleted_of));
+        assert_eq!(counts(&removal), expected, "{what}");
+        if what.ends_with("a few") {
+            assert!(removal.gone.iter().all(|uid| uid.as_str().starts_with("d-")));
+        }
+    }
+    let gone = of_deletions(&known(few), &deleted(&[("a", 7)])).gone;
     assert_eq!(
         gone.last().expect("some are gone"),
         &uid("a", 4),

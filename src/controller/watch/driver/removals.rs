@@ -91,7 +91,9 @@ impl<R: Reconciler> Driver<R> {
         // A few may always go, whatever else is known.
         if departed.len() > removal::ALWAYS {
             let known = until_stored("read what is registered", || self.reconciler.known()).await;
-            let removal = removal::of_deletions(&known, &departed);
+            let mut others = known.clone();
+            others.retain(|uid, _| !self.held.contains_key(uid) && !self.departures.contains(uid));
+            let removal = removal::of_deletions(&others, &departed);
             gone.retain(|uid, _| !removal.held.contains(uid));
             self.hold(
                 removal.held,
