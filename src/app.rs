@@ -91,6 +91,9 @@ pub async fn serve(settings: ServeSettings, metrics: Metrics) -> anyhow::Result<
     metrics.read_at_scrape(readings::of_hasher(&hasher));
     metrics.read_at_scrape(readings::of_store(&settings.store));
     metrics.read_at_scrape(readings::of_health(&health));
+    if let Some(concern) = trusted_proxies(&settings).concern() {
+        tracing::warn!("{concern}");
+    }
     let running = RunningParts::new(&settings, &opened.store, &clock, &health);
     let parts = Parts {
         clock,

@@ -17,6 +17,7 @@ use crate::admin::{Administration, Refusal};
 use crate::clock::Clock;
 use crate::config::{ServeSettings, StoreLocation};
 use crate::controller::{ControllerSettings, Health, diagnosis};
+use crate::http::client_address::TrustedProxies;
 use crate::http::tls::Tls;
 use crate::keyring::rotation::{RotationError, Rotator};
 use crate::oidc::issuer::Issuer;
@@ -26,6 +27,7 @@ use crate::store::Store;
 pub(super) struct RunningParts {
     pub(super) issuer: Issuer,
     pub(super) store_location: StoreLocation,
+    pub(super) trusted_proxies: TrustedProxies,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) health: Health,
@@ -45,6 +47,7 @@ impl RunningParts {
         Self {
             issuer: settings.issuer.clone(),
             store_location: settings.store.clone(),
+            trusted_proxies: super::trusted_proxies(settings),
             store: Arc::clone(store),
             clock: Arc::clone(clock),
             health: health.clone(),

@@ -28,6 +28,7 @@ pub(super) async fn examine(parts: &RunningParts) -> DoctorReport {
     let mut checks = vec![start(parts)];
     checks.extend(issuer::examine(&parts.issuer, jwks(parts).as_deref()).await);
     checks.push(tls(parts));
+    checks.push(proxies(parts));
     match parts.cluster.get() {
         Some(_) => {
             checks.push(bounded("policy", policy(parts)).await);
@@ -90,6 +91,17 @@ fn tls(parts: &RunningParts) -> Check {
     let told: Vec<String> = concerns.iter().map(ToString::to_string).collect();
     Check::failed(NAME, told.join("; "))
         .next("renew the files of --tls-cert and --tls-key; no restart is needed")
+}
+
+fn proxies(parts: &RunningParts) -> Check {
+    const NAME: &str = "proxies";
+    match parts.trusted_proxies.concern() {
+        None => Check::ok(NAME, "no network is trusted to tell the addresses of clients, only proxies"),
+        Some(concern) => Check::warning(NAME, concern).next(
+            "kubectl get endpointslices --all-namespaces lists the addresses of your Ingress controller or Gateway; \
+             name them with --trusted-proxies (trustedProxies in the chart)",
+        ),
+    }
 }
 
 async fn policy(parts: &RunningParts) -> Check {

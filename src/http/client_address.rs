@@ -4,6 +4,7 @@
 //! addresses are those of trusted proxies; the first other one is the client. What a client wrote there itself stands
 //! before that and is never reached. An entry that cannot be read ends the search: then the client is whoever passed it on.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -54,6 +55,12 @@ impl FromStr for AddressRange {
     }
 }
 
+impl fmt::Display for AddressRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.first, self.prefix)
+    }
+}
+
 /// The bits of an address, at the upper end.
 fn bits(address: IpAddr) -> u128 {
     match address {
@@ -67,6 +74,12 @@ impl AddressRange {
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.first.is_ipv4() && self.cut(address) == bits(self.first)
+    }
+
+    /// Whether it is rather a network than some proxies: shorter than /16, or than /48 with IPv6, which are a whole cluster's
+    /// pods or a whole site.
+    fn is_wide(&self) -> bool {
+        self.prefix < if self.first.is_ipv4() { 16 } else { 48 }
     }
 
     fn cut(&self, address: IpAddr) -> u128 {
@@ -95,6 +108,21 @@ impl TrustedProxies {
     /// Whether the address is that of a trusted proxy.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.ranges.iter().any(|range| range.contains(address))
+    }
+
+    /// What is dangerous about the ranges, and what to do, in a sentence; nothing where each is narrow.
+    pub fn concern(&self) -> Option<String> {
+        let wide = self.ranges.iter().filter(|range| range.is_wide());
+        let wide: Vec<String> = wide.map(ToString::to_string).collect();
+        if wide.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "--trusted-proxies names {}, which is more than proxies: whoever connects from there chooses its own address in \
+             X-Forwarded-For, and so escapes the limits on failed sign-ins and the rate limits; name the addresses of the \
+             proxies only, as narrow as they are, like 10.42.7.0/28",
+            wide.join(", ")
+        ))
     }
 
     /// The client behind a connection from `peer`.
@@ -191,6 +219,27 @@ mod tests {
             "10.0.0.0/-1",
         ] {
             assert!(text.parse::<AddressRange>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wide_range_is_a_concern() {
+        for (ranges, named) in [
+            (&[][..], None),
+            (&["10.42.0.0/16", "192.0.2.1", "2001:db8:7::/48", "::1"], None),
+            (&["10.42.0.0/15"], Some("10.42.0.0/15")),
+            (&["0.0.0.0/0"], Some("0.0.0.0/0")),
+            (&["2001:db8::/47"], Some("2001:db8::/47")),
+            (&["::/0", "10.42.7.0/28", "10.0.0.0/8"], Some("::/0, 10.0.0.0/8")),
+        ] {
+            let concern = TrustedProxies::new(ranges.iter().map(|range| range.parse().unwrap())).concern();
+            assert_eq!(concern.is_some(), named.is_some(), "{ranges:?}");
+            if let (Some(concern), Some(named)) = (concern, named) {
+                assert!(
+                    concern.starts_with(&format!("--trusted-proxies names {named}, which")),
+                    "{concern}"
+                );
+            }
         }
     }
 

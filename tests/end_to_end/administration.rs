@@ -151,6 +151,7 @@ async fn the_doctor_finds_a_sound_installation_and_what_breaks() {
             "issuer",
             "published keys",
             "tls",
+            "proxies",
             "policy",
             "rights",
             "clock",
@@ -186,6 +187,21 @@ async fn the_doctor_finds_a_sound_installation_and_what_breaks() {
         text.contains("         next: mend what the failure names"),
         "{text}"
     );
+}
+
+/// Ranges of proxies that are networks are told of, once in the log and by the doctor; nothing fails for them.
+#[tokio::test]
+async fn proxies_that_are_a_network_are_told() {
+    let range = "--trusted-proxies=10.0.0.0/8,192.0.2.1".to_owned();
+    let served = World::shared()
+        .serve_with(StoreKind::Sled, |options| options.arguments.push(range))
+        .await;
+    let told = "--trusted-proxies names 10.0.0.0/8, which is more than proxies";
+    let log = served.claviger.log();
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    let text = answered(&socket(&served), &["doctor"]);
+    let line = format!("WARNING  proxies: {told}");
+    assert!(text.contains(&line), "{text}");
 }
 
 /// While a start waits for the cluster, the doctor tells what for, and the rest refuses with that.
