@@ -171,6 +171,33 @@ async fn switches_take_true_and_false_only() {
     }
 }
 
+/// What a signing key signs lives a day at most, since the key is kept as long; other lifetimes are free.
+#[tokio::test]
+async fn lifetimes_of_what_is_signed_are_bounded() {
+    let world = World::shared();
+    for field in ["tokens.accessTokenLifetime", "tokens.idTokenLifetime"] {
+        for good in ["1s", "10m", "24h", "1d", "86400s", "1440m"] {
+            let answer = ask(world, "OidcClient", "x", &with(field, &json!(good))).await;
+            assert!(answer.is_ok(), "{field} {good}: {answer:?}");
+        }
+        for bad in ["0s", "86401s", "1441m", "25h", "2d", "3650d", "999999d"] {
+            let told = ask(world, "OidcClient", "x", &with(field, &json!(bad))).await;
+            let told = told.expect_err(bad);
+            assert!(
+                told.contains(&format!("spec.{field}")) && told.contains("at most 24h"),
+                "{told}"
+            );
+        }
+        let told = ask(world, "OidcClient", "x", &with(field, &json!("1week"))).await;
+        let told = told.expect_err("no duration");
+        assert!(!told.contains("24h") && !told.contains("rule"), "{told}");
+    }
+    for field in ["tokens.refreshTokenIdleLifetime", "tokens.refreshTokenLifetime"] {
+        let answer = ask(world, "OidcClient", "x", &with(field, &json!("365d"))).await;
+        assert!(answer.is_ok(), "{field}: {answer:?}");
+    }
+}
+
 /// Fields that depend on each other.
 #[tokio::test]
 async fn what_does_not_fit_together_is_refused() {

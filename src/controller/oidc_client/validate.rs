@@ -27,6 +27,8 @@ use super::rotation::{Plan, Requests};
 
 /// Longer than any sensible lifetime, and short enough for every sum with a time.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 3_650);
+/// Of what a signing key signed, which is kept until the last of it has expired: one client must not keep everybody's.
+const LONGEST_SIGNED_LIFETIME: Duration = Duration::from_hours(24);
 
 /// A new secret more often than this helps nobody.
 const SHORTEST_INTERVAL: Duration = Duration::from_hours(1);
@@ -238,31 +240,50 @@ fn lifetimes(tokens: Option<&crd::Tokens>) -> Result<TokenLifetimes, Verdict> {
     else {
         return Ok(default);
     };
-    let positive = |field: &str, given: &Option<DurationText>, default| match given {
-        None => Ok(default),
-        Some(text) => match duration(field, text)? {
-            Duration::ZERO => Err(invalid(field, "must be longer than 0")),
-            lifetime => Ok(lifetime),
-        },
-    };
     Ok(TokenLifetimes {
-        access_token: positive(
+        access_token: lifetime(
             "spec.tokens.accessTokenLifetime",
-            access_token_lifetime,
+            access_token_lifetime.as_ref(),
             default.access_token,
+            Some(LONGEST_SIGNED_LIFETIME),
         )?,
-        id_token: positive("spec.tokens.idTokenLifetime", id_token_lifetime, default.id_token)?,
-        refresh_token_idle: positive(
+        id_token: lifetime(
+            "spec.tokens.idTokenLifetime",
+            id_token_lifetime.as_ref(),
+            default.id_token,
+            Some(LONGEST_SIGNED_LIFETIME),
+        )?,
+        refresh_token_idle: lifetime(
             "spec.tokens.refreshTokenIdleLifetime",
-            refresh_token_idle_lifetime,
+            refresh_token_idle_lifetime.as_ref(),
             default.refresh_token_idle,
+            None,
         )?,
-        refresh_token: positive(
+        refresh_token: lifetime(
             "spec.tokens.refreshTokenLifetime",
-            refresh_token_lifetime,
+            refresh_token_lifetime.as_ref(),
             default.refresh_token,
+            None,
         )?,
     })
+}
+
+fn lifetime(
+    field: &str,
+    given: Option<&DurationText>,
+    default: Duration,
+    longest: Option<Duration>,
+) -> Result<Duration, Verdict> {
+    let Some(text) = given else { return Ok(default) };
+    match duration(field, text)? {
+        Duration::ZERO => Err(invalid(field, "must be longer than 0")),
+        lifetime if longest.is_some_and(|longest| longest < lifetime) => Err(invalid(
+            field,
+            "must be at most 24h: nobody can call such a token back, and the key that signed it is kept as long; let the app \
+             refresh instead, for refreshTokenLifetime",
+        )),
+        lifetime => Ok(lifetime),
+    }
 }
 
 fn duration(field: &str, text: &DurationText) -> Result<Duration, Verdict> {

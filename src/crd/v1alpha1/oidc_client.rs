@@ -230,12 +230,14 @@ pub enum Consent {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Tokens {
-    /// Access tokens; default 10m. At most 3650d, but choose minutes: resource servers accept one until it ends, whatever happens meanwhile.
+    /// Access tokens; default 10m. At most 24h, but choose minutes: resource servers accept one until it ends, whatever happens meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::signed_lifetime")]
     pub access_token_lifetime: Option<DurationText>,
 
-    /// ID tokens; default 1h.
+    /// ID tokens; default 1h. At most 24h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::signed_lifetime")]
     pub id_token_lifetime: Option<DurationText>,
 
     /// A refresh token that is not used for this long dies; default 14d.

@@ -4,8 +4,10 @@
 //! The API server counts the worst cost of every rule from these bounds; an unbounded list or string gets the whole CRD
 //! refused.
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
+
+use super::duration::DurationText;
 
 /// Control characters, and the marks that turn the direction of text: what a person reads on the consent page must be
 /// what the registrant wrote.
@@ -107,6 +109,20 @@ pub(super) fn seconds(duration: &str) -> String {
         "int({duration}.substring(0, size({duration}) - 1)) * {{'s': 1, 'm': 60, 'h': 3600, \
          'd': 86400}}[{duration}.substring(size({duration}) - 1)]"
     )
+}
+
+/// The lifetime of a token that a signing key signed. A text that is no duration is told by its pattern alone.
+pub(super) fn signed_lifetime(generator: &mut SchemaGenerator) -> Schema {
+    let seconds = seconds("self");
+    let mut schema = DurationText::json_schema(generator);
+    schema.insert(
+        "x-kubernetes-validations".to_owned(),
+        json!([rule(
+            &format!("!self.matches('^[0-9]{{1,6}}[smhd]$') || ({seconds} > 0 && {seconds} <= 86400)"),
+            "must be longer than 0 and at most 24h; for longer the app refreshes, within refreshTokenLifetime",
+        )]),
+    );
+    schema
 }
 
 /// A `client_id`: what needs no encoding in a URI (RFC 3986 section 2.3), so that it looks the same everywhere.

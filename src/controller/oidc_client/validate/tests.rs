@@ -137,6 +137,18 @@ fn a_refusal_names_the_field() {
             "spec.tokens.idTokenLifetime ",
         ),
         (
+            "{redirectUris: [https://a.example], tokens: {idTokenLifetime: 86401s}}",
+            "spec.tokens.idTokenLifetime must be at most 24h",
+        ),
+        (
+            "{redirectUris: [https://a.example], tokens: {accessTokenLifetime: 2d}}",
+            "spec.tokens.accessTokenLifetime must be at most 24h",
+        ),
+        (
+            "{redirectUris: [https://a.example], tokens: {refreshTokenLifetime: 3651d}}",
+            "spec.tokens.refreshTokenLifetime must be at most 3650d",
+        ),
+        (
             "{redirectUris: [https://a.example], tokens: {refreshTokenLifetime: forever}}",
             "spec.tokens.refreshTokenLifetime ",
         ),
