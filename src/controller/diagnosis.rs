@@ -40,7 +40,6 @@ const GROUP: &str = "claviger.dev";
 
 /// Needed wherever there are clients.
 const AT_CLIENTS: &[Right] = &[
-    right("get", GROUP, "oidcclients"),
     right("list", GROUP, "oidcclients"),
     right("watch", GROUP, "oidcclients"),
     Right {
@@ -56,7 +55,6 @@ const AT_HOME: &[Right] = &[
     right("get", "", "secrets"),
     right("create", "", "secrets"),
     right("update", "", "secrets"),
-    right("get", GROUP, "oidcusers"),
     right("list", GROUP, "oidcusers"),
     right("watch", GROUP, "oidcusers"),
     Right {

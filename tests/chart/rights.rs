@@ -10,7 +10,7 @@ async fn in_the_cluster_it_writes_secrets_and_reads_none() {
     assert_eq!(
         object(&objects, "ClusterRole", "claviger")["rules"],
         json!([
-            { "apiGroups": ["claviger.dev"], "resources": ["oidcclients"], "verbs": ["get", "list", "watch"] },
+            { "apiGroups": ["claviger.dev"], "resources": ["oidcclients"], "verbs": ["list", "watch"] },
             { "apiGroups": ["claviger.dev"], "resources": ["oidcclients/status"], "verbs": ["patch"] },
             { "apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "update"] },
             { "apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"] },
@@ -28,7 +28,7 @@ async fn at_home_it_reads_secrets_by_name_and_users() {
         role["rules"],
         json!([
             { "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] },
-            { "apiGroups": ["claviger.dev"], "resources": ["oidcusers"], "verbs": ["get", "list", "watch"] },
+            { "apiGroups": ["claviger.dev"], "resources": ["oidcusers"], "verbs": ["list", "watch"] },
             { "apiGroups": ["claviger.dev"], "resources": ["oidcusers/status"], "verbs": ["patch"] },
         ])
     );

@@ -185,7 +185,7 @@ fn pods() -> Vec<Call> {
     calls
 }
 
-/// Its own kinds: it reads clients and writes their status, and the same of users at home.
+/// Its own kinds: it lists clients and writes their status, and the same of users at home.
 fn its_own_resources() -> Vec<Call> {
     let mut calls = Vec::new();
     for (namespace, plural, name) in [(VAULT, "oidcclients", "shop"), (HOME, "oidcusers", "alice")] {
@@ -196,6 +196,7 @@ fn its_own_resources() -> Vec<Call> {
             Call::put(format!("{collection}/{name}"), json!({})),
             Call::patch(format!("{collection}/{name}"), MERGE, json!({ "spec": {} })),
             Call::delete(format!("{collection}/{name}")),
+            Call::get(format!("{collection}/{name}")),
             Call::get(format!("{collection}/{name}/status")),
             Call::put(format!("{collection}/{name}/status"), json!({})),
         ]);
