@@ -51,6 +51,7 @@ use crate::store::Store;
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
 use administration::RunningParts;
 use checks::{Looks, checks};
+pub use doctor::check_issuer;
 use gate::Gate;
 use kubernetes::Cluster;
 use measured_store::MeasuredStore;

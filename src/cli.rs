@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::ServeSettings;
 
+pub mod check_issuer;
 pub mod crd;
 pub mod doctor;
 mod exit;
@@ -33,6 +34,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Look at everything that an installation stumbles on; each line says what to do next
     Doctor(doctor::DoctorArgs),
+    /// Fetch an issuer's discovery document and keys as an app does: does it answer, and is it the one that it should be?
+    CheckIssuer(check_issuer::CheckIssuerArgs),
     /// Print the commands that pin the subject of every person in their `OidcUser`
     ExportSubjects(export_subjects::ExportSubjectsArgs),
     /// Print the custom resource definitions, for `claviger crd | kubectl apply --server-side -f -`
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Serve(settings) => done(serve::run(*settings)),
         Command::Keys(command) => done(asking(keys::run(&command))),
         Command::Doctor(command) => asking(doctor::run(&command)),
+        Command::CheckIssuer(command) => done(asking(check_issuer::run(&command))),
         Command::ExportSubjects(command) => done(asking(export_subjects::run(&command))),
         Command::Crd(command) => done(crd::run(&command)),
         Command::HashPassword(command) => done(hash_password::run(&command)),
@@ -61,7 +65,7 @@ fn done(outcome: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// Runs what asks the serving process and waits for its answer.
+/// Runs what asks another process and waits for its answer.
 fn asking<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

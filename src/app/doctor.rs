@@ -1,9 +1,11 @@
 //! `claviger doctor`, from inside the serving process: what was looked at, what was found, what to do next.
 
+mod fetch;
 mod issuer;
 
 use std::time::Duration;
 
+pub use issuer::check as check_issuer;
 use jiff::SignedDuration;
 
 use super::administration::RunningParts;

@@ -9,7 +9,7 @@ use testbed::raw::Call;
 use testbed::{Cluster, ClusterOptions, poll, tools};
 
 use crate::owned_secret::{keyring, make_client, owned_by_client, resources, secret, secrets};
-use crate::{PATIENCE, denied_by, first_user, make, policy_in_force, reach, release};
+use crate::{PATIENCE, denied_by, first_user, make, object, policy_in_force, reach, release, render};
 
 const NAMESPACES: &str = "/api/v1/namespaces";
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -66,6 +66,7 @@ async fn a_release_lives_and_leaves_what_matters(major: Major) -> Result<()> {
 
     the_notes_work(&cluster, &notes).await?;
     the_pod_is_restricted(&admin).await?;
+    the_pod_of_the_test_is_restricted(&admin).await?;
     a_refused_value_changes_nothing(&helm, &admin).await?;
     the_policy_follows_the_values(&helm, &admin, &claviger).await?;
 
@@ -179,6 +180,19 @@ async fn the_notes_work(cluster: &Cluster, notes: &str) -> Result<()> {
 /// any less restricted.
 async fn the_pod_is_restricted(admin: &Client) -> Result<()> {
     let deployment = Call::get(DEPLOYMENT).send(admin).await?.json();
+    is_restricted(admin, deployment["spec"]["template"]["spec"].clone()).await
+}
+
+/// And so is that of `helm test`.
+async fn the_pod_of_the_test_is_restricted(admin: &Client) -> Result<()> {
+    let values = json!({ "tls": { "enabled": true, "secretName": "x" } });
+    let mut spec = object(&render(values).await, "Pod", "claviger-test")["spec"].clone();
+    // The admission of accounts wants this one to be there, and no controller has made it.
+    spec["serviceAccountName"] = "claviger".into();
+    is_restricted(admin, spec).await
+}
+
+async fn is_restricted(admin: &Client, spec: Value) -> Result<()> {
     let pod = |spec: &Value| {
         let pod = json!({
             "apiVersion": "v1",
@@ -188,7 +202,6 @@ async fn the_pod_is_restricted(admin: &Client) -> Result<()> {
         });
         Call::post(format!("{NAMESPACES}/claviger/pods"), pod).dry_run()
     };
-    let spec = deployment["spec"]["template"]["spec"].clone();
     let taken = pod(&spec).send(admin).await?;
     assert_eq!(taken.status, 201, "{taken}");
     for less in [

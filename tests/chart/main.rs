@@ -7,6 +7,7 @@
 
 mod crds;
 mod first_user;
+mod helm_test;
 mod installation;
 mod monitoring;
 mod objects;

@@ -237,7 +237,13 @@ async fn the_network_is_open_for_what_is_needed() {
         json!([
             {
                 "ports": [{ "port": "https" }],
-                "from": [{ "namespaceSelector": { "matchLabels": { "a": "b" } } }],
+                "from": [
+                    { "namespaceSelector": { "matchLabels": { "a": "b" } } },
+                    { "podSelector": { "matchLabels": {
+                        "app.kubernetes.io/name": "claviger-test",
+                        "app.kubernetes.io/instance": "claviger",
+                    } } },
+                ],
             },
             {
                 "ports": [{ "port": "admin" }],

@@ -16,6 +16,7 @@ const SUBCOMMANDS: &[&[&str]] = &[
     &["keys", "list"],
     &["keys", "rotate"],
     &["doctor"],
+    &["check-issuer"],
     &["export-subjects"],
     &["crd"],
     &["hash-password"],

@@ -13,6 +13,7 @@ mod bad_cluster;
 mod bad_flags;
 mod bad_objects;
 mod bad_places;
+mod check_issuer;
 mod clients;
 mod disk_faults;
 mod events;

@@ -32,7 +32,7 @@ network() {
 	# kube-proxy sends what goes to a Service through the way out, and there has to be one.
 	ip route add default dev node0
 	echo 1 >/proc/sys/net/ipv4/ip_forward
-	# There is no name server; whoever asked one would wait for it.
+	# There is no name server but that of the pods; whoever asked one would wait for it.
 	printf '%s\n' "127.0.0.1 localhost" "$node claviger-node" >"$work/hosts"
 	: >"$work/resolv.conf"
 	mount --bind "$work/hosts" /etc/hosts
@@ -146,6 +146,8 @@ kubelet() {
 		imageGCHighThresholdPercent: 100
 		imageMinimumGCAge: 24h
 		resolvConf: $work/resolv.conf
+		clusterDNS: [$node]
+		clusterDomain: cluster.local
 	YAML
 	starts kubelet "$bin/kubelet" --config="$work/kubelet.yaml" --kubeconfig="$KUBECONFIG" --root-dir="$work/kubelet" \
 		--cert-dir="$work/kubelet" --hostname-override=claviger-node --node-ip="$node"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # tests/node/node.sh IMAGE-ARCHIVE: claviger in a real pod. A cluster of one node (etcd, the control plane, containerd,
 # kubelet, kube-proxy) in network, mount and process namespaces of its own; the image, the chart with TLS of its own and a
-# first user; an app's pod that mounts the Secret and signs in through the Service; a rotation that reaches the pod's
-# files; an upgrade; an uninstall. Needs root. Nothing is pulled from a registry, nothing reaches the outside.
+# first user; helm test; an app's pod that mounts the Secret and signs in through the Service; a rotation that reaches the
+# pod's files; an upgrade; an uninstall. Needs root. Nothing is pulled from a registry, nothing reaches the outside.
 # shellcheck source=tests/tools/paths.sh
 . "$(dirname "$0")/../tools/paths.sh"
 
@@ -48,6 +48,7 @@ kubelet
 . "$root/tests/node/product.sh"
 images
 install
+helm_test
 sign_in_from_a_pod
 rotate
 upgrade

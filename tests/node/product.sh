@@ -24,7 +24,8 @@ install() {
 	restricted "$home"
 	restricted team-a
 	certificates claviger-ca claviger "DNS:claviger.$home.svc"
-	kubectl -n "$home" create secret tls claviger-tls --cert="$work/claviger.crt" --key="$work/claviger.key" >/dev/null
+	kubectl -n "$home" create secret generic claviger-tls --type=kubernetes.io/tls --from-file=tls.crt="$work/claviger.crt" \
+		--from-file=tls.key="$work/claviger.key" --from-file=ca.crt="$work/claviger-ca.crt" >/dev/null
 	kubectl -n team-a create configmap claviger-ca --from-file=ca.crt="$work/claviger-ca.crt" >/dev/null
 	# Where no storage class makes volumes, an administrator does.
 	command install -d -o 65532 -g 65532 "$work/volume"
@@ -41,6 +42,19 @@ install() {
 	release install
 	kubectl -n "$home" wait --for=condition=Ready oidcuser/ada --timeout=30s >/dev/null ||
 		fail "the first user did not become ready"
+	starts names "$root/tests/node/names.py" "$node" "claviger.$home.svc.cluster.local=$(
+		kubectl -n "$home" get service claviger -o 'jsonpath={.spec.clusterIP}'
+	)"
+}
+
+helm_test() {
+	say "helm test"
+	helm test claviger --namespace "$home" --timeout 1m >"$work/logs/helm-test.log" 2>&1 || {
+		cat "$work/logs/helm-test.log" >&2
+		kubectl -n "$home" logs claviger-test >&2
+		fail "helm test failed"
+	}
+	grep -q "Phase:.*Succeeded" "$work/logs/helm-test.log" || fail "helm test ran no test: $(cat "$work/logs/helm-test.log")"
 }
 
 # release install|upgrade [FLAGS…]
@@ -60,8 +74,6 @@ release() {
 
 # app NAME: a pod of team-a that mounts the Secret of the OidcClient and signs ada in
 app() {
-	local address
-	address=$(kubectl -n "$home" get service claviger -o 'jsonpath={.spec.clusterIP}')
 	kubectl apply -f - >/dev/null <<-YAML
 		apiVersion: v1
 		kind: Pod
@@ -70,8 +82,6 @@ app() {
 		  restartPolicy: Never
 		  automountServiceAccountToken: false
 		  terminationGracePeriodSeconds: 0
-		  # In a cluster with a name server this is not needed.
-		  hostAliases: [{ip: $address, hostnames: [claviger.$home.svc]}]
 		  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
 		  containers:
 		    - name: app

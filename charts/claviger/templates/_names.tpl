@@ -36,8 +36,18 @@ app.kubernetes.io/name: claviger
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Of the pod of `helm test`, which must not be taken for claviger by the Service. */}}
+{{- define "claviger.testselector" -}}
+app.kubernetes.io/name: claviger-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "claviger.labels" -}}
 {{ include "claviger.selector" . }}
+{{ include "claviger.otherlabels" . }}
+{{- end -}}
+
+{{- define "claviger.otherlabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -49,6 +59,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- range $key, $value := omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
 {{ $key }}: {{ $value | quote }}
 {{- end }}
+{{- end -}}
+
+{{- define "claviger.image" -}}
+{{- with .Values.image -}}
+image: {{ if .digest }}{{ printf "%s@%s" .repository .digest | quote }}{{ else }}{{ printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) | quote }}{{ end }}
+imagePullPolicy: {{ .pullPolicy }}
+{{- end -}}
 {{- end -}}
 
 {{/* The issuer's host without a port, its path without a slash at the end. */}}
