@@ -297,7 +297,6 @@ fn controller_settings(settings: &ServeSettings, keyring_secret_name: String) ->
         watch_namespaces: settings.watch_namespaces.clone(),
         keyring_secret_name,
         issuer: settings.issuer.clone(),
-        ca_certificate: None,
         heal_interval: Some(settings.heal_interval).filter(|interval| !interval.is_zero()),
         allow_own_client_ids: settings.allow_own_client_ids,
         allow_consent_skip: settings.allow_consent_skip,

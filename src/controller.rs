@@ -76,8 +76,6 @@ pub struct ControllerSettings {
     pub keyring_secret_name: String,
     /// The issuer, for the Secrets.
     pub issuer: Issuer,
-    /// The CA that apps need to reach the issuer, as PEM, when known.
-    pub ca_certificate: Option<String>,
     /// Each Secret is written again once in this time, so that what others changed is put right; `None` turns that off.
     pub heal_interval: Option<Duration>,
     /// Clients may name their own `clientId`.

@@ -236,7 +236,6 @@ pub(crate) fn settings(namespace: &str) -> ControllerSettings {
         watch_namespaces: vec![namespace.to_owned()],
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org").unwrap(),
-        ca_certificate: None,
         heal_interval: None,
         allow_own_client_ids: false,
         allow_consent_skip: false,

@@ -75,9 +75,6 @@ fn data(
         put("OIDC_CLIENT_SECRET", client_secret);
         put("client-secret", client_secret);
     }
-    if let Some(certificate) = &settings.ca_certificate {
-        put("ca.crt", certificate);
-    }
     data
 }
 
@@ -90,7 +87,6 @@ struct Decisive<'a> {
     secret_name: &'a str,
     scopes: &'a [&'static str],
     issuer: &'a str,
-    ca_certificate: Option<&'a str>,
     secret_versions: Vec<(&'a str, &'a str, Option<Timestamp>)>,
     rotation: &'a Plan,
     requests: &'a Requests,
@@ -122,7 +118,6 @@ pub(super) fn digest(
         secret_name,
         scopes,
         issuer: settings.issuer.as_str(),
-        ca_certificate: settings.ca_certificate.as_deref(),
         secret_versions: record
             .secret_versions
             .iter()

@@ -13,7 +13,6 @@ fn settings() -> ControllerSettings {
         watch_namespaces: Vec::new(),
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org/tenant").unwrap(),
-        ca_certificate: None,
         heal_interval: None,
         allow_own_client_ids: false,
         allow_consent_skip: false,
@@ -127,13 +126,9 @@ fn the_secret_is_owned_by_its_client_and_holds_nobody_up() {
 }
 
 #[test]
-fn a_public_client_has_no_secret_and_a_known_ca_is_told() {
+fn a_public_client_has_no_secret() {
     let public = valid("{redirectUris: [https://a.example/cb], tokenEndpointAuthMethods: [none]}");
-    let settings = ControllerSettings {
-        ca_certificate: Some("-----BEGIN CERTIFICATE-----".to_owned()),
-        ..settings()
-    };
-    let keys: BTreeSet<String> = secret(&public, None, &settings)
+    let keys: BTreeSet<String> = secret(&public, None, &settings())
         .data
         .unwrap()
         .into_keys()
@@ -142,7 +137,6 @@ fn a_public_client_has_no_secret_and_a_known_ca_is_told() {
         !keys.contains("OIDC_CLIENT_SECRET") && !keys.contains("client-secret"),
         "{keys:?}"
     );
-    assert!(keys.contains("ca.crt"), "{keys:?}");
 }
 
 #[test]
@@ -217,9 +211,4 @@ fn the_digest_changes_with_everything_that_decides() {
         seen.insert(digest_of(&base, &record(&base), &elsewhere)),
         "issuer"
     );
-    let with_ca = ControllerSettings {
-        ca_certificate: Some("x".to_owned()),
-        ..settings()
-    };
-    assert!(seen.insert(digest_of(&base, &record(&base), &with_ca)), "CA");
 }

@@ -54,7 +54,6 @@ fn record(versions: Vec<SecretVersion>) -> ClientRecord {
         watch_namespaces: Vec::new(),
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org").unwrap(),
-        ca_certificate: None,
         watch_timeout: std::time::Duration::from_secs(290),
         accept_removals: 0,
         heal_interval: None,

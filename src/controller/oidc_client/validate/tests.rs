@@ -8,7 +8,6 @@ fn settings() -> ControllerSettings {
         watch_namespaces: Vec::new(),
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org").unwrap(),
-        ca_certificate: None,
         heal_interval: None,
         allow_own_client_ids: false,
         allow_consent_skip: false,
