@@ -1,9 +1,7 @@
-//! Audit events of registrations: which clients and users there are has changed. Ids only, under the log target of the
-//! provider's audit events, which this module may not import.
+//! Audit events of registrations: which clients and users there are has changed. Ids only.
 
+use crate::oidc::audit::TARGET;
 use crate::oidc::identifier::{ClientId, ResourceUid, Subject};
-
-const TARGET: &str = "claviger::audit";
 
 /// A client was registered or changed.
 pub(super) fn client(event: &'static str, client_id: &ClientId, uid: &ResourceUid) {

@@ -19,6 +19,7 @@ use super::sealing_key::SealingKey;
 use super::signing_key::SigningKey;
 use super::{Keyring, KeyringError, KeyringStorage, KeyringStorageError};
 use crate::clock::{Clock, Timestamp, later};
+use crate::oidc::audit::TARGET;
 use crate::random::Random;
 use plan::{Facts, Step, plan};
 
@@ -35,8 +36,6 @@ const RETIREMENT_MARGIN: Duration = Duration::from_mins(10);
 const SEALED_LIFETIME: Duration = Duration::from_hours(24);
 /// Tries until somebody else who writes at the same time is a reason to give up.
 const TRIES: usize = 5;
-/// As for the audit events of the provider, which this module may not import.
-const AUDIT: &str = "claviger::audit";
 
 /// Why keys were not rotated. What was in use before still is.
 #[derive(Debug, Error)]
@@ -265,7 +264,7 @@ struct Changed {
 impl Changed {
     fn tell(&self) {
         for (event, key) in &self.events {
-            tracing::info!(target: AUDIT, event, key);
+            tracing::info!(target: TARGET, event, key);
         }
     }
 }

@@ -2,10 +2,8 @@
 
 use tracing::field;
 
+use crate::oidc::audit::TARGET;
 use crate::oidc::identifier::{ClientId, GrantId, Subject};
-
-/// The log target.
-pub const TARGET: &str = "claviger::audit";
 
 /// One event; ids that do not apply are left out.
 #[derive(Clone, Copy, Default)]

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use super::Provider;
-use super::audit;
 use super::browser::Browser;
 use super::fault::Fault;
 use crate::login::throttle::{Admission, Attempt, Counted};
+use crate::oidc::audit::TARGET;
 use crate::oidc::password::{HasherError, Password};
 use crate::store::records::UserRecord;
 use crate::store::throttle::ThrottleKind;
@@ -115,7 +115,7 @@ impl Provider {
     /// Which bucket was full, of which account and network, as pseudonyms.
     fn note_throttled(&self, attempt: &Attempt<'_>, kind: ThrottleKind) {
         tracing::info!(
-            target: audit::TARGET,
+            target: TARGET,
             event = "sign_in_throttled",
             bucket = kind.name(),
             username_pseudonym = attempt.account,
@@ -146,7 +146,7 @@ impl Provider {
 /// People type passwords into the username field, so a failed name is never written as it is.
 fn note_failure(account: &str) {
     tracing::info!(
-        target: audit::TARGET,
+        target: TARGET,
         event = "sign_in_failed",
         username_pseudonym = account,
     );

@@ -12,7 +12,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Filter};
 
 use super::{Counters, Metrics, fixed};
-use crate::provider::audit::TARGET;
+use crate::oidc::audit::TARGET;
 
 /// Events are named in the source, so there are not many; this holds whatever somebody writes there one day.
 const MOST: usize = 100;
