@@ -18,12 +18,11 @@ run: tools ## claviger on a Kubernetes API server of its own, with a sample app 
 
 test: tools browser-tools ## every test, against a real API server and a real Chromium
 	$(CARGO) test --workspace
-	$(CARGO) test --workspace --features claviger/fail-points --test crashes
+	$(CARGO) test --workspace --features claviger/fail-points,claviger/otlp --test crashes --test traces
 
 # Tests whose count can be larger read TEST_FULL: it is set to 1 here, and they print which count they ran.
 test-full: export TEST_FULL = 1
 test-full: test test-node test-upgrade lint ## the tests at their full counts (hours), a real node, and everything that lint looks at
-	$(CARGO) test --workspace --features claviger/otlp --test traces
 
 test-upgrade: tools ## from the first version, built from its commit, to this one while people are signed in
 	FIRST_VERSION=$$($(TOOLS)/first-version.sh) $(CARGO) test --workspace --test upgrade -- --ignored --nocapture
@@ -56,7 +55,7 @@ chart: tools ## lint the chart and render it with its defaults
 	@$(CARGO) build --workspace --bins
 	@$(TARGET)/debug/testbed chart
 
-bench: ## start-up time, memory and refreshes per CPU-second of the release build
+bench: ## start-up time, memory and refreshes per CPU-second of the release build, and 1,000 clients beside a minimal operator
 	$(CARGO) bench --workspace
 
 deny: ## licences, sources and banned crates of all dependencies

@@ -17,7 +17,7 @@
 //! | [`controller`] | the adapter for Kubernetes: reconcile, Secrets, status |
 //! | [`admin`] | the adapter for administrators: what is said over the Unix socket, both ends |
 //! | [`app`] | the wiring; the only module that names concrete back ends |
-//! | [`cli`], [`config`], [`telemetry`] | command line, checked settings, logs |
+//! | [`cli`], [`config`], [`telemetry`] | command line, checked settings; logs, metrics, traces |
 //!
 //! Who may import whom is checked by `tests/architecture.rs`.
 

@@ -1,4 +1,4 @@
-//! Logs and metrics: set-up only. What is logged is decided where it happens; secrets have no form in which they could be
+//! Logs, metrics, traces: set-up only. What is logged is decided where it happens; secrets have no form in which they could be
 //! logged.
 
 pub mod metrics;

@@ -1,8 +1,8 @@
 //! Every rule that claviger keeps has a test named for it.
 //!
-//! The numbers are those of the project's list of protocol, security and operations rules; a test is named
-//! `rule_26_…` after the rule that it proves and states the rule in its documentation. A test that proves several names
-//! one and says the others in its documentation, as `rule_27`.
+//! The numbers only name the rules, as ARCHITECTURE.md says; a test is named `rule_26_…` after the rule that it proves and
+//! states the rule in its documentation. A test that proves several names one and says the others in its
+//! documentation, as `rule_27`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its input fails")]
 
 use std::collections::BTreeSet;

@@ -113,8 +113,9 @@ async fn wait_until_turned_away(app: &RelyingParty, username: &str, password: &s
     .await
 }
 
-/// Experiment 12. Two minutes without an API server (ten with `TEST_FULL=1`): fifty of fifty people sign in, with everything that belongs to it, and both probes
-/// say yes. Afterwards, without a restart, what is new becomes Ready and what is deleted is refused.
+/// Experiment 12. Two minutes without an API server (ten with `TEST_FULL=1`): fifty of fifty people sign in, with everything
+/// that belongs to it, and both probes say yes. Afterwards, without a restart, what is new becomes Ready and what is deleted
+/// is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sign_in_goes_on_without_the_api_server() -> Result<()> {
     let mut world = World::start().await?;

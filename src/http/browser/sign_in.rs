@@ -86,7 +86,8 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
     response
 }
 
-/// The form lives at `/authorize`, where a request says what it is for, and at the account page; who comes here otherwise is told so.
+/// The form lives at `/authorize`, where a request says what it is for, and at the account page; who comes here otherwise is
+/// told so.
 pub(super) async fn get(State(provider): State<Provider>, visit: Visit) -> Response {
     let error = BrowserError::Refused(Refusal::InteractionGone, None);
     error_page::of(&provider, &visit, &error)
