@@ -28,7 +28,7 @@ use http_body_util::BodyExt;
 use kube::Api;
 use kube::api::ListParams;
 use tempfile::TempDir;
-use testbed::poll;
+use testbed::{poll, scale};
 use tower::ServiceExt;
 use url::form_urlencoded;
 
@@ -43,15 +43,6 @@ const READY: (&str, &str, &str) = ("Ready", "True", "Ready");
 const DELAY: Duration = Duration::from_secs(90);
 const USER: &str = "ada";
 const SEED: u64 = 7;
-
-/// The larger of two counts with `TEST_FULL=1`.
-fn scaled(small: usize, full: usize) -> usize {
-    if std::env::var_os("TEST_FULL").is_some_and(|value| value == "1") {
-        full
-    } else {
-        small
-    }
-}
 
 /// A provider and a controller on one store, by one clock.
 struct Stage {
@@ -265,8 +256,8 @@ async fn work(router: &Router, apps: &mut [App], least: usize, done: &AtomicBool
 /// seconds old, with an overlap of two minutes: nobody is refused. An old secret is, once its time is over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_app_is_refused_while_secrets_are_replaced() {
-    let rotations = scaled(10, 50);
-    let per_step = scaled(200, 2_000);
+    let rotations = scale::count(10, 50);
+    let per_step = scale::count(200, 2_000);
     let stage = Stage::new("load").await;
     let mut apps = stage.apps(5, "2m").await;
     let first: Vec<String> = apps.iter().map(|app| app.mounted.clone()).collect();
@@ -334,7 +325,7 @@ const fn apps_in(per_step: usize) -> usize {
 /// goes on without it, even with an empty store.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_master_key_refuses_nobody_and_replaces_the_old_one() {
-    let count = scaled(20, 300);
+    let count = scale::count(20, 300);
     let stage = Stage::new("master").await;
     let mut apps = stage.apps(count, "1h").await;
     let old_key = stage.keyring.current().current_master_key_id().to_owned();

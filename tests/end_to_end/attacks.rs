@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use testbed::browser::{Browser, form};
 use testbed::relying_party::RelyingParty;
-use testbed::visit;
+use testbed::{scale, visit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -272,11 +272,7 @@ async fn rule_68_a_thousand_wrong_sign_ins_at_once() {
 
 /// As many connections as asked for, or as this process may open.
 fn connections() -> usize {
-    let wanted = if std::env::var_os("TEST_FULL").is_some_and(|value| value == "1") {
-        10_000
-    } else {
-        3_000
-    };
+    let wanted = scale::count(3_000, 10_000);
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
     let line = limits
         .lines()

@@ -315,7 +315,7 @@ async fn a_disk_that_breaks_forgets_nothing() {
 async fn rule_82_a_disk_that_does_not_answer() {
     /// How many come at once, again and again.
     const CROWD: usize = 50;
-    let rounds = if crate::ledger::full() { 12 } else { 3 };
+    let rounds = testbed::scale::count(3, 12);
     let mut disk = None;
     let mut served = World::shared()
         .serve_with(StoreKind::Sled, |options| disk = Some(disk_of(options)))

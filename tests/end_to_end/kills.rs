@@ -12,10 +12,11 @@ use testbed::browser::Browser;
 use testbed::disk::Disk;
 use testbed::poll;
 use testbed::relying_party::{RelyingParty, Tokens};
+use testbed::scale;
 use tokio::task::JoinSet;
 
 use crate::harness::{HOME, PATIENCE, REDIRECT_URI, SCOPE, Served, StoreKind, World, refused};
-use crate::ledger::{Ending, Flow, Random, Stop, full, is_signed_in, sign_out};
+use crate::ledger::{Ending, Flow, Random, Stop, is_signed_in, sign_out};
 
 /// How many people sign in at once.
 const WORKERS: usize = 4;
@@ -51,7 +52,7 @@ async fn work(round: Arc<Round>, browser: Browser) -> Browser {
 /// no code is good twice, no redemption, rotation or revocation is undone, and nobody who stayed has to sign in again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_26_nothing_answered_is_forgotten_by_kills_at_random() {
-    let (kills, flows_of_a_round) = if full() { (100, 100) } else { (3, 40) };
+    let (kills, flows_of_a_round) = if scale::full() { (100, 100) } else { (3, 40) };
     let mut random = Random::new();
     let world = World::shared();
     let mut served = world.serve(StoreKind::Sled).await;
@@ -261,7 +262,7 @@ where
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_26_nothing_answered_is_forgotten_by_a_kill_at_any_call() {
     let mut random = Random::new();
-    let every = if full() { 1 } else { 4 };
+    let every = if scale::full() { 1 } else { 4 };
     let mut disk = None;
     let mut served = World::shared()
         .serve_with(StoreKind::Sled, |options| {

@@ -3,6 +3,7 @@
 
 use testbed::browser::{Arrival, Browser};
 use testbed::relying_party::{AuthorizationRequest, RelyingParty, Tokens};
+use testbed::scale;
 
 use crate::harness::{PASSWORD, REDIRECT_URI, SCOPE, USERNAME, refused};
 
@@ -227,10 +228,7 @@ pub(crate) struct Random {
 
 impl Random {
     pub(crate) fn new() -> Self {
-        let seed = std::env::var("TEST_SEED").map_or_else(
-            |_| u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()),
-            |seed| seed.parse().unwrap(),
-        );
+        let seed = scale::seed().unwrap();
         Self { seed, state: seed }
     }
 
@@ -242,9 +240,4 @@ impl Random {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
     }
-}
-
-/// Whether the tests run at their full counts.
-pub(crate) fn full() -> bool {
-    std::env::var_os("TEST_FULL").is_some_and(|value| value == "1")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::json;
 use testbed::relying_party::RelyingParty;
-use testbed::{Installation, InstallationOptions, Kind, Resources, poll, visit};
+use testbed::{Installation, InstallationOptions, Kind, Resources, poll, scale, visit};
 use tokio::time::Instant;
 
 const OUTAGE: Duration = Duration::from_mins(2);
@@ -91,12 +91,7 @@ async fn create_app(resources: &Resources, name: &str) -> Result<()> {
 /// Waits until an app is told that it is not known.
 async fn wait_until_refused(app: &RelyingParty) -> Result<()> {
     poll::until("a deleted client to be refused", PATIENCE, async || {
-        let answer = app
-            .token_request(&[("grant_type", "refresh_token"), ("refresh_token", "made-up")])
-            .await?;
-        Ok(answer
-            .is_err_and(|refusal| refusal.error == "invalid_client")
-            .then_some(()))
+        Ok((!app.authenticates().await?).then_some(()))
     })
     .await
 }
@@ -119,8 +114,7 @@ async fn wait_until_turned_away(app: &RelyingParty, username: &str, password: &s
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sign_in_goes_on_without_the_api_server() -> Result<()> {
     let mut world = World::start().await?;
-    let full = std::env::var_os("TEST_FULL").is_some_and(|value| value == "1");
-    let outage = if full { FULL_OUTAGE } else { OUTAGE };
+    let outage = if scale::full() { FULL_OUTAGE } else { OUTAGE };
     world.installation.cluster.stop_api_server();
     let began = Instant::now();
     for number in 0..SIGN_INS {

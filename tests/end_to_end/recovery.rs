@@ -15,17 +15,6 @@ use testbed::relying_party::RelyingParty;
 use crate::harness::{HOME, REDIRECT_URI, SCOPE, Served, StoreKind, World, refused, tokens};
 use crate::launch::Start;
 
-/// The error of a redemption that fails for nothing but its code, once the client is authenticated.
-async fn authenticates(app: &RelyingParty) -> bool {
-    let made_up = [
-        ("grant_type", "authorization_code"),
-        ("code", "made-up"),
-        ("redirect_uri", REDIRECT_URI),
-        ("code_verifier", "0123456789012345678901234567890123456789012"),
-    ];
-    refused(app.token_request(&made_up).await.unwrap()) == "invalid_grant"
-}
-
 fn cut_in_half(store: &Path) {
     let database = fs::OpenOptions::new()
         .write(true)
@@ -92,7 +81,7 @@ async fn a_damaged_store_is_recovered_when_asked_for() {
     }
     assert!(store.join(&aside[0]).join("sled/db").exists());
     for (number, app) in apps.iter().enumerate() {
-        assert!(authenticates(app).await, "shop-{number}");
+        assert!(app.authenticates().await.unwrap(), "shop-{number}");
         let secret = world
             .secret(&served.namespace, &format!("shop-{number}-oidc"))
             .await;
@@ -148,7 +137,7 @@ async fn a_lost_store_takes_no_other_keyring() {
     };
     start().keyring_folder(&other).refused_with(&why).await;
     served.claviger.restart().await.unwrap();
-    assert!(authenticates(&app).await);
+    assert!(app.authenticates().await.unwrap());
 
     assert!(served.claviger.stop().success());
     cut_in_half(&store);

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use testbed::fault_proxy::{Fault, FaultProxy, Refusal, Treatment};
 use testbed::folder::Folder;
+use testbed::scale::count;
 
-use crate::harness::{World, is_known, names, passed};
-use crate::seed::{Seed, count};
+use crate::harness::{World, names, passed};
+use crate::seed::Seed;
 
 /// A watch expires after this.
 const LIFE: Duration = Duration::from_secs(2);
@@ -47,7 +48,7 @@ async fn watch() {
     served.delete(&namespace, &names[0]).await;
     served.wait_until_refused(&apps[..1]).await;
     for app in &apps[1..] {
-        assert!(is_known(app).await);
+        assert!(app.authenticates().await.unwrap());
     }
     let (writes, lists) = (world.writes(&namespace).len(), served.lists("oidcclients"));
     assert_eq!(writes, 2 * names.len(), "nothing is written twice");
@@ -109,7 +110,7 @@ async fn pages() {
     ready.unwrap();
     for app in served.apps(&namespace, &names).await {
         assert!(
-            is_known(&app).await,
+            app.authenticates().await.unwrap(),
             "its Secret is good with a store that was empty"
         );
     }

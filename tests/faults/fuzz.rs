@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use testbed::cluster::audit::AuditEvent;
 use testbed::raw::Call;
 use testbed::resources::{condition, is_observed};
+use testbed::scale::count;
 use testbed::{Kind, poll};
 
-use crate::harness::{HOME, PATIENCE, Served, World, is_known, passed};
-use crate::seed::{Seed, count};
+use crate::harness::{HOME, PATIENCE, Served, World, passed};
+use crate::seed::Seed;
 use generate::Schema;
 
 /// Calls of claviger's for one object over its whole life: two writes, and what is tried again.
@@ -191,7 +192,7 @@ async fn experiment_25_resources_that_are_wrong() {
             None => unreadable += 1,
         }
     }
-    assert!(is_known(&good).await);
+    assert!(good.authenticates().await.unwrap());
     nobody_is_busy(&world, &apps, taken.len() + again.len());
     served.check_sound();
     let verdict = format!(

@@ -193,7 +193,7 @@ impl Served {
     pub(crate) async fn wait_until_refused(&self, apps: &[RelyingParty]) {
         for app in apps {
             poll::until("a client to be refused", PATIENCE, async || {
-                Ok((!is_known(app).await).then_some(()))
+                Ok((!app.authenticates().await?).then_some(()))
             })
             .await
             .unwrap();
@@ -225,18 +225,6 @@ impl Served {
         let log = self.claviger.log();
         assert!(!log.contains("panicked"), "{log}");
     }
-}
-
-/// Whether the token endpoint knows the app by its secret.
-pub(crate) async fn is_known(app: &RelyingParty) -> bool {
-    let form = [("grant_type", "refresh_token"), ("refresh_token", "made-up")];
-    let refusal = app.token_request(&form).await.unwrap().err().unwrap();
-    assert!(
-        ["invalid_client", "invalid_grant"].contains(&refusal.error.as_str()),
-        "{}",
-        refusal.error
-    );
-    refusal.error == "invalid_grant"
 }
 
 /// The names of so many resources.

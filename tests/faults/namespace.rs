@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use testbed::poll;
 
-use crate::harness::{PATIENCE, World, is_known, names, passed};
+use crate::harness::{PATIENCE, World, names, passed};
 
 const CLIENTS: usize = 100;
 /// How many of them are asked for afterwards.
@@ -58,7 +58,7 @@ async fn experiment_21_a_namespace_with_a_hundred_clients() {
     .await
     .unwrap();
     for app in &kept {
-        assert!(is_known(app).await, "of another namespace");
+        assert!(app.authenticates().await.unwrap(), "of another namespace");
     }
     let creates = world
         .requests(&doomed)

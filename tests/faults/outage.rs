@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use testbed::Kind;
+use testbed::scale::count;
 
-use crate::harness::{World, is_known, names, passed};
-use crate::seed::{Seed, count};
+use crate::harness::{World, names, passed};
+use crate::seed::Seed;
 
 /// Clients are deleted, and one is made again, during an outage: none of their resources is stuck, all are refused once the
 /// API server can be reached, and nobody else is.
@@ -46,16 +47,16 @@ async fn experiment_20_deleted_during_an_outage() {
     .await
     .unwrap();
     for app in apps.iter().chain(&deleted) {
-        assert!(is_known(app).await, "served from the store");
+        assert!(app.authenticates().await.unwrap(), "served from the store");
     }
 
     let began = Instant::now();
     served.proxy.open().await.unwrap();
     served.wait_until_refused(&deleted).await;
     let refused: Duration = began.elapsed();
-    assert!(is_known(&served.app(&namespace, gone).await).await);
+    assert!(served.app(&namespace, gone).await.authenticates().await.unwrap());
     for app in &apps {
-        assert!(is_known(app).await);
+        assert!(app.authenticates().await.unwrap());
     }
     served.check_sound();
     let verdict = format!(

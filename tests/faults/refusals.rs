@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use testbed::fault_proxy::{Asked, Exchange, Fault, FaultProxy, Refusal, Treatment};
 use testbed::folder::Folder;
+use testbed::scale::count;
 
-use crate::harness::{World, is_known, names, passed};
-use crate::seed::{Seed, count};
+use crate::harness::{World, names, passed};
+use crate::seed::Seed;
 
 const LATENCY: Duration = Duration::from_secs(5);
 /// Of a hundred calls.
@@ -38,7 +39,7 @@ async fn slow() {
         served.apply(&namespace, name).await;
     }
     for app in served.apps(&namespace, &names).await {
-        assert!(is_known(&app).await);
+        assert!(app.authenticates().await.unwrap());
     }
     let writes = world.writes(&namespace).len();
     assert_eq!(writes, 2 * names.len(), "a Secret and a status for each");
@@ -67,7 +68,10 @@ async fn refusing() {
     }
     let apps = served.apps(&namespace, &names).await;
     for app in &apps {
-        assert!(is_known(app).await, "the Secret holds what the store knows");
+        assert!(
+            app.authenticates().await.unwrap(),
+            "the Secret holds what the store knows"
+        );
     }
     served.proxy.heal();
     let exchanges = served.proxy.exchanges();

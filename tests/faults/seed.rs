@@ -9,8 +9,7 @@ pub(crate) struct Seed(pub(crate) u64);
 impl Seed {
     /// The one of the environment, or this one.
     pub(crate) fn or(default: u64) -> Self {
-        let given = std::env::var("TEST_SEED").ok();
-        Self(given.map_or(default, |text| text.parse().unwrap()))
+        Self(testbed::scale::seed_or(default).unwrap())
     }
 
     /// A draw that depends on the seed and on this alone: not on what else is drawn, nor when.
@@ -35,14 +34,5 @@ impl Seed {
     /// One of these.
     pub(crate) fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
-    }
-}
-
-/// The larger count when the tests run at their full counts.
-pub(crate) fn count(small: usize, full: usize) -> usize {
-    if std::env::var_os("TEST_FULL").is_some_and(|value| value == "1") {
-        full
-    } else {
-        small
     }
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use testbed::Kind;
 use testbed::fault_proxy::Fault;
+use testbed::scale::count;
 
-use crate::harness::{World, is_known, passed};
-use crate::seed::{Seed, count};
+use crate::harness::{World, passed};
+use crate::seed::Seed;
 
 /// A watch lives so long.
 const LIFE: Duration = Duration::from_secs(2);
@@ -70,7 +71,7 @@ async fn cut() {
         tokio::time::sleep(PACE).await;
     }
     for app in served.apps(&namespace, &live).await {
-        assert!(is_known(&app).await);
+        assert!(app.authenticates().await.unwrap());
     }
     served.wait_until_refused(&gone).await;
     let (lists, watches) = (served.lists("oidcclients"), watches(&served.proxy.exchanges()));

@@ -17,6 +17,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testbed::scale;
 
 use crate::app::TestApp;
 use crate::clock::TestClock;
@@ -304,13 +305,8 @@ async fn rule_52_fifty_rotations_and_no_unknown_kid() {
 /// no key signs that a verifier with a cached JWK Set does not know, no two successors wait at a time.
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_52_trouble_at_any_step_converges() {
-    let seed = std::env::var("TEST_SEED")
-        .map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
-    let moments = if std::env::var_os("TEST_FULL").is_some_and(|value| value == "1") {
-        10_000
-    } else {
-        600
-    };
+    let seed = scale::seed().unwrap();
+    let moments = scale::count(600, 10_000);
     println!("TEST_SEED={seed}");
     let mut draw = seed;
     let mut random = move |below: u64| {

@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use testbed::disk::Disk;
+use testbed::scale;
 
 use self::record::{Cut, Entry, Random};
 
@@ -137,26 +138,11 @@ impl Recording {
     }
 }
 
-/// `TEST_SEED`, or another one each time.
-fn seed() -> u64 {
-    match std::env::var("TEST_SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => {
-            u64::from(std::process::id()) << 20
-                ^ u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos())
-        }
-    }
-}
-
-fn full() -> bool {
-    std::env::var_os("TEST_FULL").is_some_and(|value| value == "1")
-}
-
 /// 25 cuts, or 5 where there is little time: the store opens after each, and nothing that was acknowledged is lost.
 #[test]
 fn a_power_cut_forgets_nothing_acknowledged() {
-    let seed = seed();
-    let cuts = if full() { 25 } else { 5 };
+    let seed = scale::seed().unwrap();
+    let cuts = scale::count(5, 25);
     let mut random = Random::new(seed);
     let recording = Recording::make(true, 60 + random.below(80));
     let (mut lost, mut acknowledged, mut unopened) = (Vec::new(), 0, 0);
@@ -184,7 +170,7 @@ fn a_power_cut_forgets_nothing_acknowledged() {
 /// would prove nothing.
 #[test]
 fn a_store_that_does_not_sync_is_found_out() {
-    let seed = seed();
+    let seed = scale::seed().unwrap();
     let mut random = Random::new(seed);
     let recording = Recording::make(false, 60 + random.below(80));
     let (mut cuts, mut unopened, mut lost) = (0, 0, Vec::new());

@@ -22,6 +22,7 @@ pub mod raw;
 pub mod relying_party;
 pub mod resources;
 pub mod sample_app;
+pub mod scale;
 pub mod tools;
 pub mod visit;
 

@@ -220,6 +220,25 @@ impl RelyingParty {
             .await
     }
 
+    /// Whether the provider knows the app by its secret: redeems a code that nobody has issued, which is looked at only once
+    /// the client has authenticated.
+    pub async fn authenticates(&self) -> Result<bool> {
+        let answer = self
+            .token_request(&[
+                ("grant_type", "authorization_code"),
+                ("code", "made-up"),
+                ("redirect_uri", &self.registration.redirect_uri),
+                ("code_verifier", "0123456789012345678901234567890123456789012"),
+            ])
+            .await?;
+        match answer {
+            Err(refusal) if refusal.error == "invalid_grant" => Ok(true),
+            Err(refusal) if refusal.error == "invalid_client" => Ok(false),
+            Err(refusal) => Err(refusal.into()),
+            Ok(_) => bail!("a made-up code was good for tokens"),
+        }
+    }
+
     /// Any token request, with this client's authentication.
     pub async fn token_request(&self, form: &[(&str, &str)]) -> Result<Result<Tokens, Refusal>> {
         let mut form = form.to_vec();

@@ -104,7 +104,7 @@ pub(super) async fn run(path: &Path, notes: &Path, first: usize, synced: bool) {
             store.register_client(registration).await.unwrap();
         }
     }
-    let count = if super::full() { 600 } else { 160 };
+    let count = testbed::scale::count(160, 600);
     let next = Arc::new(AtomicUsize::new(first));
     let notes = Arc::new(OpenOptions::new().create(true).append(true).open(notes).unwrap());
     let mut lives = tokio::task::JoinSet::new();
