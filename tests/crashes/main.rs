@@ -112,19 +112,16 @@ async fn turn() -> Result<MutexGuard<'static, Installation>> {
     Ok(world.lock().await)
 }
 
-/// Starts claviger so that it dies at `point`, creates a resource, and sees it die.
+/// Restarts claviger so that it dies at `point`, creates a resource, sees it die, and starts it without a fail point.
 async fn create_and_die(
     world: &mut Installation,
     point: &str,
     (kind, namespace, name): (Kind, &str, &str),
     spec: Value,
 ) -> Result<DynamicObject> {
-    world.claviger.options().environment = vec![("CLAVIGER_FAIL_POINT".to_owned(), point.to_owned())];
-    world.claviger.restart().await?;
+    arm(world, point).await?;
     let created = world.resources()?.create(kind, namespace, name, spec).await?;
-    let status = world.claviger.process().wait_for_exit(PATIENCE)?;
-    assert_eq!(status.signal(), Some(SIGABRT), "{status}");
-    world.claviger.options().environment.clear();
+    sees_it_die(world).await?;
     Ok(created)
 }
 
@@ -133,7 +130,6 @@ async fn client_killed_at(world: &mut Installation, point: &str) -> Result<()> {
     let spec = json!({ "redirectUris": [REDIRECT_URI] });
     let resource = (Kind::OidcClient, namespace.as_str(), "shop");
     let created = create_and_die(world, point, resource, spec).await?;
-    world.claviger.restart().await?;
     let ready = world
         .resources()?
         .wait_until_ready(Kind::OidcClient, &namespace, "shop")
@@ -310,7 +306,6 @@ async fn end_killed_at(world: &mut Installation, point: &str) -> Result<()> {
 async fn user_killed_at(world: &mut Installation, point: &str) -> Result<()> {
     let spec = json!({ "password": { "generate": true } });
     let created = create_and_die(world, point, (Kind::OidcUser, HOME, "ada"), spec).await?;
-    world.claviger.restart().await?;
     let resources = world.resources()?;
     let ready = resources.wait_until_ready(Kind::OidcUser, HOME, "ada").await?;
     let status = &ready.data["status"];
@@ -318,15 +313,8 @@ async fn user_killed_at(world: &mut Installation, point: &str) -> Result<()> {
     assert_eq!(status["passwordSecretRef"]["name"], "ada-password");
     the_secret_of(world, HOME, &created).await?;
 
-    let namespace = world.cluster.temp_namespace("crash").await?;
     let spec = json!({ "redirectUris": [REDIRECT_URI] });
-    resources
-        .create(Kind::OidcClient, &namespace, "shop", spec)
-        .await?;
-    resources
-        .wait_until_ready(Kind::OidcClient, &namespace, "shop")
-        .await?;
-    let app = world.app(&namespace, "shop").await?;
+    let (namespace, _, app) = a_client(world, spec).await?;
     let password = world.password("ada").await?;
     visit::whole(&app, "ada", &password).await?;
 

@@ -106,16 +106,8 @@ pub(crate) async fn rule_61_a_session_begins_without_an_interaction(bench: &Benc
 /// something; nobody else's.
 pub(crate) async fn rule_75_an_account_shows_what_is_there(bench: &Bench) {
     let first = bench.signed_in().await;
-    bench
-        .store
-        .register_client(fixtures::client_registration("mail", bench.now()))
-        .await
-        .unwrap();
-    bench
-        .store
-        .register_user(fixtures::user_registration("bob"))
-        .await
-        .unwrap();
+    bench.another_client("mail").await;
+    bench.another_user("bob").await;
     let bobs = another_session(bench, "bob's", "bob").await;
     grant(bench, "bob's", &bobs, CLIENT, false).await;
     let account = bench.store.account(&uid(USER)).await.unwrap();
@@ -193,16 +185,8 @@ pub(crate) async fn rule_75_all_other_sessions_end(bench: &Bench) {
 /// A person ends what one app holds, offline or not, with the consent; other apps and people keep theirs.
 pub(crate) async fn rule_38_an_apps_grants_end_with_its_consent(bench: &Bench) {
     let session = bench.redeemed(false).await.session;
-    bench
-        .store
-        .register_client(fixtures::client_registration("mail", bench.now()))
-        .await
-        .unwrap();
-    bench
-        .store
-        .register_user(fixtures::user_registration("bob"))
-        .await
-        .unwrap();
+    bench.another_client("mail").await;
+    bench.another_user("bob").await;
     let session = bench.store.session(&session).await.unwrap().unwrap().0;
     grant(bench, "offline", &session, CLIENT, true).await;
     grant(bench, "mail", &session, "mail", false).await;
@@ -235,11 +219,7 @@ pub(crate) async fn rule_38_a_password_that_the_person_chose_ends_the_rest(bench
     grant(bench, "other offline", &other, CLIENT, true).await;
     let pending = fixtures::interaction("pending", &session, CLIENT, bench.now());
     bench.store.begin_interaction(pending).await.unwrap();
-    bench
-        .store
-        .register_user(fixtures::user_registration("bob"))
-        .await
-        .unwrap();
+    bench.another_user("bob").await;
     let bobs = another_session(bench, "bob's", "bob").await;
     grant(bench, "bob's", &bobs, CLIENT, false).await;
 
@@ -273,11 +253,7 @@ pub(crate) async fn rule_38_a_password_is_changed_only_by_who_knows_it(bench: &B
         change(bench, &stale, new.clone()).await,
         ChangePassword::NotCurrent
     );
-    bench
-        .store
-        .register_user(fixtures::user_registration("bob"))
-        .await
-        .unwrap();
+    bench.another_user("bob").await;
     let bobs = fixtures::session("bob's", "bob", bench.now());
     let outcome = bench
         .store

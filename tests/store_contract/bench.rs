@@ -65,6 +65,20 @@ impl Bench {
         register(&*self.store, self.now()).await;
     }
 
+    /// Registers another client.
+    pub(crate) async fn another_client(&self, name: &str) {
+        let registration = fixtures::client_registration(name, self.now());
+        let outcome = self.store.register_client(registration).await.unwrap();
+        assert!(matches!(outcome, RegisterClient::Registered(_)));
+    }
+
+    /// Registers another user.
+    pub(crate) async fn another_user(&self, name: &str) {
+        let registration = fixtures::user_registration(name);
+        let outcome = self.store.register_user(registration).await.unwrap();
+        assert!(matches!(outcome, RegisterUser::Registered(_)));
+    }
+
     /// Registers client and user and signs the user in, with an interaction.
     pub(crate) async fn signed_in(&self) -> SessionRecord {
         signed_in(&*self.store, self.now()).await

@@ -174,8 +174,7 @@ pub(crate) async fn a_code_is_good_until_its_expiry(bench: &Bench) {
 /// The wrong client neither succeeds nor burns the right client's code.
 pub(crate) async fn rule_28_the_wrong_client_does_not_burn_a_code(bench: &Bench) {
     bench.issued(false).await;
-    let thief = fixtures::client_registration("other", bench.now());
-    bench.store.register_client(thief).await.unwrap();
+    bench.another_client("other").await;
     for _ in 0..3 {
         assert_eq!(
             bench.redeem_with(fixtures::code_binding("other")).await,

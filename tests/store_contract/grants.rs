@@ -122,10 +122,8 @@ async fn one_more(bench: &Bench, id: &str, session: &SessionRecord, client: &str
 pub(crate) async fn rule_88_the_oldest_of_too_many_grants_ends(bench: &Bench) {
     let first = bench.redeemed(true).await;
     let session = bench.store.session(&first.session).await.unwrap().unwrap().0;
-    let mail = fixtures::client_registration("mail", bench.now());
-    bench.store.register_client(mail).await.unwrap();
-    let bob = fixtures::user_registration("bob");
-    bench.store.register_user(bob).await.unwrap();
+    bench.another_client("mail").await;
+    bench.another_user("bob").await;
     let bobs = fixtures::session("bob's", "bob", bench.now());
     bench.store.begin_session(bobs.clone(), None).await.unwrap();
     one_more(bench, "at mail", &session, "mail", true).await;

@@ -146,8 +146,7 @@ pub(crate) async fn rule_61_another_person_ends_what_the_replaced_session_held(b
         .unwrap();
     assert!(bench.grant_is_live().await);
 
-    let registration = fixtures::user_registration("somebody else");
-    bench.store.register_user(registration).await.unwrap();
+    bench.another_user("somebody else").await;
     let new = fixtures::session("new cookie", "somebody else", bench.now());
     let interaction = fixtures::interaction("new handle", &new, CLIENT, bench.now());
     let sign_in = bench

@@ -4,8 +4,7 @@ use crate::clock::Timestamp;
 use crate::oidc::identifier::{ClientId, ResourceUid};
 use crate::store::key_value::table::Table;
 use crate::store::key_value::tables::{
-    CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS_OF_CLIENT,
-    SECRET_NAMES,
+    CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, GRANTS_OF_CLIENT, SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{expiry, grants, token_lifetimes};
@@ -147,13 +146,8 @@ pub(in crate::store) fn remove(
     };
     release_claims(transaction, &record);
     grants::end_all(transaction, &GRANTS_OF_CLIENT, uid.as_str().as_bytes())?;
-    let uid = uid.as_str().as_bytes();
-    for user in CONSENTS_OF_CLIENT.of(transaction, uid)? {
-        CONSENTS.delete(transaction, &[&user, uid]);
-        CONSENTS_OF_CLIENT.delete(transaction, uid, &user);
-        CONSENTS_OF_USER.delete(transaction, &user, uid);
-    }
-    CLIENTS.delete(transaction, &[uid]);
+    grants::forget_consents_of(transaction, uid)?;
+    CLIENTS.delete(transaction, &[uid.as_str().as_bytes()]);
     Ok(())
 }
 

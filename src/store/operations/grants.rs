@@ -213,8 +213,27 @@ pub(in crate::store) fn forget_consent(
 ) -> Result<bool, StoreError> {
     let (user, client) = (user.as_str().as_bytes(), client.as_str().as_bytes());
     let known = CONSENTS.get(transaction, &[user, client])?.is_some();
+    delete_consent(transaction, user, client);
+    Ok(known)
+}
+
+/// Forgets whatever a user or a client, of this uid, has to do with consents.
+pub(in crate::store) fn forget_consents_of(
+    transaction: &mut dyn Transaction,
+    uid: &ResourceUid,
+) -> Result<(), StoreError> {
+    let uid = uid.as_str().as_bytes();
+    for client in CONSENTS_OF_USER.of(transaction, uid)? {
+        delete_consent(transaction, uid, &client);
+    }
+    for user in CONSENTS_OF_CLIENT.of(transaction, uid)? {
+        delete_consent(transaction, &user, uid);
+    }
+    Ok(())
+}
+
+fn delete_consent(transaction: &mut dyn Transaction, user: &[u8], client: &[u8]) {
     CONSENTS_OF_USER.delete(transaction, user, client);
     CONSENTS_OF_CLIENT.delete(transaction, client, user);
     CONSENTS.delete(transaction, &[user, client]);
-    Ok(known)
 }

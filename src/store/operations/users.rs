@@ -5,8 +5,7 @@ use crate::oidc::identifier::{ResourceUid, Subject};
 use crate::oidc::password::PasswordHash;
 use crate::store::key_value::table::Table;
 use crate::store::key_value::tables::{
-    CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS_OF_USER, RETIRED_SUBJECTS, SESSIONS_OF_USER,
-    SUBJECTS, USERNAMES, USERS,
+    GRANTS_OF_USER, RETIRED_SUBJECTS, SESSIONS_OF_USER, SUBJECTS, USERNAMES, USERS,
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{expiry, grants, sessions};
@@ -207,13 +206,8 @@ pub(in crate::store) fn remove(
     release_claims(transaction, &record);
     retire_subject(transaction, &record)?;
     end_everything(transaction, uid)?;
-    let uid = uid.as_str().as_bytes();
-    for client in CONSENTS_OF_USER.of(transaction, uid)? {
-        CONSENTS.delete(transaction, &[uid, &client]);
-        CONSENTS_OF_USER.delete(transaction, uid, &client);
-        CONSENTS_OF_CLIENT.delete(transaction, &client, uid);
-    }
-    USERS.delete(transaction, &[uid]);
+    grants::forget_consents_of(transaction, uid)?;
+    USERS.delete(transaction, &[uid.as_str().as_bytes()]);
     Ok(())
 }
 

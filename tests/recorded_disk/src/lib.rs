@@ -40,6 +40,19 @@ fn count(value: c_long) -> ssize_t {
     ssize_t::try_from(value).unwrap_or(-1)
 }
 
+/// Makes a call that succeeds with 0, alone and unless the disk refuses it, and records what it has changed.
+fn recorded(kind: Call, call: impl FnOnce() -> c_int, record: impl FnOnce()) -> c_int {
+    let _alone = alone();
+    if control::refuses(kind) {
+        return -1;
+    }
+    let outcome = call();
+    if outcome == 0 {
+        record();
+    }
+    outcome
+}
+
 /// Opens a file; creating and truncating are changes.
 unsafe fn open_at(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
     // SAFETY: the caller's arguments go on as they are.
@@ -171,15 +184,9 @@ unsafe fn truncate_to(descriptor: c_int, length: off_t) -> c_int {
         return call();
     };
     control::wait_while_frozen();
-    let _alone = alone();
-    if control::refuses(Call::Data) {
-        return -1;
-    }
-    let outcome = call();
-    if outcome == 0 {
+    recorded(Call::Data, call, || {
         write_down(&Change::Truncate, &name, length, &[]);
-    }
-    outcome
+    })
 }
 
 /// See ftruncate(2).
@@ -201,16 +208,9 @@ unsafe fn sync_with(number: c_long, descriptor: c_int) -> c_int {
         return call();
     };
     control::wait_while_frozen();
-    let _alone = alone();
-    if control::refuses(Call::Sync) {
-        return -1;
-    }
     // Whether the machine's real disk is waited for makes no difference to the record.
-    let outcome = if record::is_kept() { 0 } else { call() };
-    if outcome == 0 {
-        write_down(&Change::Sync, &name, 0, &[]);
-    }
-    outcome
+    let call = || if record::is_kept() { 0 } else { call() };
+    recorded(Call::Sync, call, || write_down(&Change::Sync, &name, 0, &[]))
 }
 
 /// See fsync(2).
@@ -237,15 +237,9 @@ pub unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int
     if !is_watched(&old) && !is_watched(&new) {
         return call();
     }
-    let _alone = alone();
-    if control::refuses(Call::Renaming) {
-        return -1;
-    }
-    let outcome = call();
-    if outcome == 0 {
+    recorded(Call::Renaming, call, || {
         write_down(&Change::Rename, &old, 0, &new);
-    }
-    outcome
+    })
 }
 
 unsafe fn remove_at(folder: c_int, path: *const c_char, flags: c_int) -> c_int {
@@ -255,15 +249,9 @@ unsafe fn remove_at(folder: c_int, path: *const c_char, flags: c_int) -> c_int {
     let Some(name) = (unsafe { at(folder, path) }).filter(|name| is_watched(name)) else {
         return call();
     };
-    let _alone = alone();
-    if control::refuses(Call::Renaming) {
-        return -1;
-    }
-    let outcome = call();
-    if outcome == 0 {
+    recorded(Call::Renaming, call, || {
         write_down(&Change::Remove, &name, 0, &[]);
-    }
-    outcome
+    })
 }
 
 /// See unlink(2).
@@ -293,13 +281,5 @@ pub unsafe extern "C" fn mkdir(path: *const c_char, mode: mode_t) -> c_int {
     let Some(name) = (unsafe { at(AT_FDCWD, path) }).filter(|name| is_watched(name)) else {
         return call();
     };
-    let _alone = alone();
-    if control::refuses(Call::Name) {
-        return -1;
-    }
-    let outcome = call();
-    if outcome == 0 {
-        write_down(&Change::Folder, &name, 0, &[]);
-    }
-    outcome
+    recorded(Call::Name, call, || write_down(&Change::Folder, &name, 0, &[]))
 }
