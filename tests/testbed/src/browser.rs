@@ -68,6 +68,15 @@ impl Browser {
 
     /// The same, at an address of this machine.
     pub fn at(address: IpAddr) -> Result<Self> {
+        Self::bound_to(Some(address))
+    }
+
+    /// The same, at no address of its own: it reaches other machines too, which those at 127.0.0.0/8 do not.
+    pub fn unbound() -> Result<Self> {
+        Self::bound_to(None)
+    }
+
+    fn bound_to(address: Option<IpAddr>) -> Result<Self> {
         let http = Client::builder()
             .local_address(address)
             .cookie_store(true)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use testbed::browser::Browser;
 use testbed::relying_party::{Registration, RelyingParty};
 use testbed::visit;
 
@@ -41,7 +42,7 @@ pub(crate) async fn run(arguments: &PodAppArguments) -> Result<()> {
             redirect_uri: "http://127.0.0.1/callback".to_owned(),
         })
         .await?;
-        visit::whole(&app, &username, &password).await?;
+        visit::whole_by(&Browser::unbound()?, &app, &username, &password).await?;
         println!(
             "{username} signed in to {} with secret {number}",
             mounted.client_id

@@ -11,7 +11,17 @@ pub const SCOPE: &str = "openid profile email groups offline_access";
 /// Signs a person in with a browser that has never been anywhere: password, consent, code, ID token, userinfo, refresh.
 /// Gives the tokens of the refresh. Fails if any answer is not what the specifications say.
 pub async fn whole(app: &RelyingParty, username: &str, password: &str) -> Result<Tokens> {
-    let tokens = sign_in(app, &Browser::new()?, username, password).await?;
+    whole_by(&Browser::new()?, app, username, password).await
+}
+
+/// The same with this browser.
+pub async fn whole_by(
+    browser: &Browser,
+    app: &RelyingParty,
+    username: &str,
+    password: &str,
+) -> Result<Tokens> {
+    let tokens = sign_in(app, browser, username, password).await?;
     let claims = app.verify_id_token(&tokens, None).await?;
     let subject = claims["sub"].as_str().context("the ID token has no sub")?;
     app.userinfo(&tokens.access_token, subject).await?;
