@@ -45,10 +45,10 @@ fmt: ## format the Rust sources
 	$(CARGO) fmt --all
 
 crds: ## write crds/ and the chart's copies from the Rust types
-	UPDATE_CRDS=1 $(CARGO) test --quiet --test crds
+	UPDATE_CRDS=1 $(CARGO) test --workspace --quiet --test crds
 
 docs: ## write the reference pages of docs/ from the code, and the book into target/book
-	UPDATE_DOCS=1 $(CARGO) test --quiet --test docs -- reference values
+	UPDATE_DOCS=1 $(CARGO) test --workspace --quiet --test docs -- reference values
 	@"$$($(TOOLS)/mdbook.sh)" build docs
 
 chart: tools ## lint the chart and render it with its defaults
@@ -68,6 +68,8 @@ tools:
 	@$(TOOLS)/crds.sh >/dev/null
 	@# Where it cannot be had, the tests of the alert rules say so and are skipped; with CI=true that fails.
 	@$(TOOLS)/promtool.sh >/dev/null || [ "$$CI" != true ]
+	@# Likewise the tests of the container.
+	@$(TOOLS)/bubblewrap.sh >/dev/null || [ "$$CI" != true ]
 
 browser-tools:
 	@# Where these cannot be installed, the browser tests say so and are skipped; with CI=true that fails.

@@ -23,6 +23,7 @@ pub mod relying_party;
 pub mod resources;
 pub mod sample_app;
 pub mod scale;
+pub mod seccomp;
 pub mod tools;
 pub mod visit;
 

@@ -68,11 +68,13 @@ pub fn chromium() -> Result<PathBuf> {
 /// promtool, which checks and tests rules of Prometheus.
 pub fn promtool() -> Result<PathBuf> {
     static FOUND: OnceLock<Result<String, String>> = OnceLock::new();
-    FOUND
-        .get_or_init(|| script("promtool.sh", &[]).map_err(|error| format!("{error:#}")))
-        .clone()
-        .map(PathBuf::from)
-        .map_err(anyhow::Error::msg)
+    folder(&FOUND, "promtool.sh", &[])
+}
+
+/// bwrap, which runs a program in namespaces of its own, with a root file system of its own.
+pub fn bubblewrap() -> Result<PathBuf> {
+    static FOUND: OnceLock<Result<String, String>> = OnceLock::new();
+    folder(&FOUND, "bubblewrap.sh", &[])
 }
 
 /// Installs the Node packages that drive Chromium, and gives the folder whose `node_modules` holds them.
