@@ -56,7 +56,7 @@ chart: tools ## lint the chart and render it with its defaults
 	@$(TARGET)/debug/testbed chart
 
 bench: ## start-up time, memory and refreshes per CPU-second of the release build, and 1,000 clients beside a minimal operator
-	$(CARGO) bench --workspace
+	$(CARGO) bench --workspace --bench bench
 
 deny: ## licences, sources and banned crates of all dependencies
 	"$$($(TOOLS)/cargo-deny.sh)" --workspace check bans licenses sources

@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if arguments.get(1).is_some_and(|mode| mode == operator::MODE) {
-        return runtime.block_on(operator::run(operator::namespace(&arguments)?));
+        return runtime.block_on(operator::run(&arguments));
     }
     runtime.block_on(measure())
 }

@@ -1,6 +1,7 @@
-//! The yardstick for the controller: kube's own runtime and nothing else. For each `OidcClient` it makes a Secret with a
-//! random value and says `Ready`. No store, no digest, no healing, no conflicts, no rotation.
+//! The yardstick for the controller: kube's own runtime and nothing else. For each `OidcClient` it makes a Secret and says
+//! `Ready`, after a sample. No store, no digest, no healing, no conflicts, no rotation.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +11,76 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::crd::v1alpha1::OidcClient;
 use futures::StreamExt;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use testbed::process::Process;
 
 /// The argument that makes the benchmark program this operator.
 pub(crate) const MODE: &str = "minimal-operator";
 /// As many objects at once as claviger works on.
-const AT_ONCE: u16 = 64;
+const AT_ONCE: u16 = 32;
+
+/// What it writes for each `OidcClient`; names, owner, secret and generation are put in.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Sample {
+    secret: Secret,
+    status: Value,
+}
+
+impl Sample {
+    /// Two keys and one condition.
+    pub(crate) fn least() -> Result<Self> {
+        let secret =
+            json!({"type": "servicebinding.io/oidc", "data": {"client-id": "", "client-secret": ""}});
+        Ok(Self {
+            secret: serde_json::from_value(secret)?,
+            status: json!({"conditions": [{
+                "type": "Ready", "status": "True", "reason": "Ready", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]}),
+        })
+    }
+
+    /// What claviger wrote for this one.
+    pub(crate) fn of(resource: &OidcClient, mut secret: Secret) -> Result<Self> {
+        let metadata = std::mem::take(&mut secret.metadata);
+        secret.metadata.labels = metadata.labels;
+        secret.metadata.annotations = metadata.annotations;
+        Ok(Self {
+            secret,
+            status: serde_json::to_value(resource.status.as_ref().context("no status")?)?,
+        })
+    }
+
+    fn secret(&self, resource: &OidcClient) -> Result<Secret, kube::Error> {
+        let mut random = [0; 32];
+        aws_lc_rs::rand::fill(&mut random).map_err(|error| kube::Error::Service(error.into()))?;
+        let mut secret = self.secret.clone();
+        secret.metadata.name = Some(format!("{}-oidc", resource.name_any()));
+        secret.metadata.owner_references = resource.controller_owner_ref(&()).map(|owner| vec![owner]);
+        let data = secret.data.get_or_insert_default();
+        data.insert("client-id".to_owned(), ByteString(resource.name_any().into()));
+        let value = URL_SAFE_NO_PAD.encode(random).into_bytes();
+        data.insert("client-secret".to_owned(), ByteString(value));
+        Ok(secret)
+    }
+
+    fn status(&self, resource: &OidcClient) -> Value {
+        let mut status = self.status.clone();
+        let generation = resource.metadata.generation;
+        status["observedGeneration"] = json!(generation);
+        for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+            condition["observedGeneration"] = json!(generation);
+        }
+        json!({"status": status})
+    }
+}
 
 /// The running operator.
 pub(crate) struct Operator {
@@ -30,10 +89,16 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    pub(crate) fn start(kubeconfig: &std::path::Path, namespace: &str) -> Result<Self> {
+    pub(crate) fn start(kubeconfig: &Path, namespace: &str, sample: &Sample) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let file = folder.path().join("sample.json");
+        std::fs::write(&file, serde_json::to_vec(sample)?)?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(MODE).arg(namespace).env("KUBECONFIG", kubeconfig);
+        command
+            .arg(MODE)
+            .arg(namespace)
+            .arg(file)
+            .env("KUBECONFIG", kubeconfig);
         let process = Process::spawn("operator", command, &folder.path().join("operator.log"))?;
         Ok(Self {
             process,
@@ -46,8 +111,12 @@ impl Operator {
     }
 }
 
-/// Runs until it is ended.
-pub(crate) async fn run(namespace: &str) -> Result<()> {
+/// Runs until it is ended. The arguments are those of the program.
+pub(crate) async fn run(arguments: &[String]) -> Result<()> {
+    let [_, _, namespace, sample] = arguments else {
+        anyhow::bail!("which namespace, and after which sample?");
+    };
+    let sample: Sample = serde_json::from_slice(&std::fs::read(sample)?)?;
     // Fails only if one is installed already, which is then the same one.
     let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::try_default().await?;
@@ -55,16 +124,16 @@ pub(crate) async fn run(namespace: &str) -> Result<()> {
     Controller::new(clients, watcher::Config::default())
         .with_config(Config::default().concurrency(AT_ONCE))
         .run(
-            reconcile,
+            |resource, context| async move { reconcile(&resource, &context.0, &context.1).await },
             |_, _, _| Action::requeue(Duration::from_secs(1)),
-            Arc::new(client),
+            Arc::new((client, sample)),
         )
         .for_each(|_| std::future::ready(()))
         .await;
     Ok(())
 }
 
-async fn reconcile(resource: Arc<OidcClient>, client: Arc<Client>) -> Result<Action, kube::Error> {
+async fn reconcile(resource: &OidcClient, client: &Client, sample: &Sample) -> Result<Action, kube::Error> {
     if resource
         .status
         .as_ref()
@@ -73,36 +142,21 @@ async fn reconcile(resource: Arc<OidcClient>, client: Arc<Client>) -> Result<Act
         return Ok(Action::await_change());
     }
     let namespace = resource.namespace().unwrap_or_default();
-    let name = resource.name_any();
-    let mut random = [0; 32];
-    aws_lc_rs::rand::fill(&mut random).map_err(|error| kube::Error::Service(error.into()))?;
-    let mut secret: Secret = serde_json::from_value(json!({
-        "metadata": {"name": format!("{name}-oidc")},
-        "type": "servicebinding.io/oidc",
-        "stringData": {"client-id": name, "client-secret": URL_SAFE_NO_PAD.encode(random)},
-    }))
-    .map_err(kube::Error::SerdeError)?;
-    secret.metadata.owner_references = resource.controller_owner_ref(&()).map(|owner| vec![owner]);
-    let secrets: Api<Secret> = Api::namespaced((*client).clone(), &namespace);
-    match secrets.create(&PostParams::default(), &secret).await {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+    match secrets
+        .create(&PostParams::default(), &sample.secret(resource)?)
+        .await
+    {
         Err(kube::Error::Api(status)) if status.code == 409 => {}
         answer => drop(answer?),
     }
-    let clients: Api<OidcClient> = Api::namespaced((*client).clone(), &namespace);
-    let status = json!({"status": {
-        "observedGeneration": resource.metadata.generation,
-        "conditions": [{
-            "type": "Ready", "status": "True", "reason": "Ready", "message": "",
-            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": resource.metadata.generation,
-        }],
-    }});
+    let clients: Api<OidcClient> = Api::namespaced(client.clone(), &namespace);
     clients
-        .patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
+        .patch_status(
+            &resource.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(sample.status(resource)),
+        )
         .await?;
     Ok(Action::await_change())
-}
-
-/// Fails where no namespace is named.
-pub(crate) fn namespace(arguments: &[String]) -> Result<&str> {
-    arguments.get(2).map(String::as_str).context("which namespace?")
 }

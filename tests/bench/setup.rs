@@ -1,5 +1,6 @@
 //! A cluster, the release build of claviger on it, one person and one app.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -43,6 +44,12 @@ impl Bench {
 
     pub(crate) fn process_id(&mut self) -> u32 {
         self.installation.claviger.process().id()
+    }
+
+    /// The kubeconfig of claviger's own account.
+    pub(crate) fn account(&mut self) -> Result<PathBuf> {
+        let kubeconfig = self.installation.claviger.options().kubeconfig.clone();
+        kubeconfig.context("claviger runs without a kubeconfig")
     }
 
     /// Stops claviger and takes its store away.
