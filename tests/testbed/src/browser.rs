@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 use reqwest::header::{HeaderMap, LOCATION, ORIGIN};
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, StatusCode};
 use url::Url;
 
 use crate::browser::form::Form;
@@ -60,24 +60,37 @@ impl Browser {
     /// A browser that has never been anywhere, in a network of its own: what happens in one (a claviger that is killed while
     /// it checks a password, a wrong password) counts for no other.
     pub fn new() -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        // From 127.64.0.0 on, so that nobody meets an address that a test has chosen.
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed) % 0x0040_0000;
-        Self::at(Ipv4Addr::from(0x7f40_0000 + number).into())
+        Self::at(Self::own_address())
+    }
+
+    /// The same, and trusts this certificate in PEM and no other.
+    pub fn trusting(authority: &str) -> Result<Self> {
+        let authority = Certificate::from_pem(authority.as_bytes()).context("not a certificate in PEM")?;
+        Self::build(
+            Client::builder().tls_certs_only([authority]),
+            Some(Self::own_address()),
+        )
     }
 
     /// The same, at an address of this machine.
     pub fn at(address: IpAddr) -> Result<Self> {
-        Self::bound_to(Some(address))
+        Self::build(Client::builder(), Some(address))
     }
 
     /// The same, at no address of its own: it reaches other machines too, which those at 127.0.0.0/8 do not.
     pub fn unbound() -> Result<Self> {
-        Self::bound_to(None)
+        Self::build(Client::builder(), None)
     }
 
-    fn bound_to(address: Option<IpAddr>) -> Result<Self> {
-        let http = Client::builder()
+    fn own_address() -> IpAddr {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        // From 127.64.0.0 on, so that nobody meets an address that a test has chosen.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed) % 0x0040_0000;
+        Ipv4Addr::from(0x7f40_0000 + number).into()
+    }
+
+    fn build(builder: ClientBuilder, address: Option<IpAddr>) -> Result<Self> {
+        let http = builder
             .local_address(address)
             .cookie_store(true)
             .redirect(reqwest::redirect::Policy::none())

@@ -32,6 +32,8 @@ pub struct ClusterOptions {
     pub audit_log: bool,
     /// The folder for the servers' logs, if not one that goes away with the cluster.
     pub logs: Option<PathBuf>,
+    /// The `AuthenticationConfiguration` of the API server: the issuers whose ID tokens it takes.
+    pub authentication: Option<String>,
 }
 
 /// A running control plane, or a cluster of somebody's. Dropping it ends the processes that are ours and removes its
@@ -100,7 +102,7 @@ impl Cluster {
             .get_or_init(|| {
                 Self::start_blocking(ClusterOptions {
                     audit_log: true,
-                    logs: None,
+                    ..ClusterOptions::default()
                 })
                 .map_err(|error| format!("{error:#}"))
             })

@@ -24,6 +24,8 @@ pub struct InstallationOptions {
     pub program: PathBuf,
     /// Keeps everything in memory instead of sled in a temporary folder.
     pub memory: bool,
+    /// The certificate and key of the public port, if it is to speak https.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// Values of the chart beside `issuer` and `replicaCount`.
     pub values: Value,
     /// More arguments of `claviger serve`.
@@ -38,6 +40,7 @@ impl InstallationOptions {
         Self {
             program: program.into(),
             memory: false,
+            tls: None,
             values: json!({}),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -89,6 +92,7 @@ impl Installation {
                 .await?,
         );
         claviger.namespace.clone_from(&release.namespace);
+        claviger.tls = options.tls;
         if !options.memory {
             claviger.store = sled(folder.path());
         }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -109,7 +109,17 @@ impl std::error::Error for Refusal {}
 impl RelyingParty {
     /// Reads the provider's metadata and checks that they are this issuer's (OpenID Connect Discovery §4.3).
     pub async fn discover(registration: Registration) -> Result<Self> {
-        let http = Client::builder()
+        Self::discover_by(Client::builder(), registration).await
+    }
+
+    /// The same, and trusts this certificate in PEM and no other.
+    pub async fn discover_trusting(authority: &str, registration: Registration) -> Result<Self> {
+        let authority = Certificate::from_pem(authority.as_bytes()).context("not a certificate in PEM")?;
+        Self::discover_by(Client::builder().tls_certs_only([authority]), registration).await
+    }
+
+    async fn discover_by(builder: ClientBuilder, registration: Registration) -> Result<Self> {
+        let http = builder
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()

@@ -84,6 +84,11 @@ pub fn browser_packages() -> Result<PathBuf> {
     Ok(root().join("tests/browser"))
 }
 
+/// Installs what the app of a page of the book needs, and gives the folder.
+pub fn packages(name: &str) -> Result<PathBuf> {
+    script("packages.sh", &[name]).map(PathBuf::from)
+}
+
 /// For a test that cannot run here: says so and lets it pass, except with `CI=true`, where nothing may be missing.
 pub fn skip(test: &str, reason: anyhow::Error) -> Result<()> {
     if std::env::var_os("CI").is_some_and(|value| value == "true") {

@@ -52,6 +52,7 @@ pub(super) struct ControlPlane {
     binaries: KubeBinaries,
     logs: PathBuf,
     audit_log: bool,
+    authentication: bool,
 }
 
 impl ControlPlane {
@@ -64,6 +65,9 @@ impl ControlPlane {
     ) -> Result<Self> {
         std::fs::create_dir_all(logs).context("failed to make the folder for logs")?;
         folder.write("audit-policy.yaml", AUDIT_POLICY)?;
+        if let Some(configuration) = &options.authentication {
+            folder.write("authentication.yaml", configuration)?;
+        }
         let etcd = Process::spawn("etcd", etcd(&binaries, folder, addresses), &logs.join("etcd.log"))?;
         let mut plane = Self {
             controller_manager: None,
@@ -72,18 +76,23 @@ impl ControlPlane {
             binaries,
             logs: logs.to_owned(),
             audit_log: options.audit_log,
+            authentication: options.authentication.is_some(),
         };
         plane.start_api_server(folder, addresses)?;
         Ok(plane)
     }
 
     pub(super) fn start_api_server(&mut self, folder: &Folder, addresses: &Addresses) -> Result<()> {
-        let command = apiserver(
+        let mut command = apiserver(
             &self.binaries.apiserver,
             folder,
             addresses,
             self.audit_log.then_some(&self.logs),
         );
+        if self.authentication {
+            let configuration = folder.join("authentication.yaml");
+            flag(&mut command, "authentication-config", configuration);
+        }
         let log = self.logs.join("kube-apiserver.log");
         self.apiserver = Some(Process::spawn("kube-apiserver", command, &log)?);
         Ok(())

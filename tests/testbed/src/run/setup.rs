@@ -163,6 +163,7 @@ async fn own_cluster(steps: &Steps, logs: &Path) -> Result<Cluster> {
             Cluster::start(ClusterOptions {
                 audit_log: true,
                 logs: Some(logs.to_owned()),
+                ..ClusterOptions::default()
             }),
         )
         .await

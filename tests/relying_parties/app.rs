@@ -1,0 +1,159 @@
+//! An app of a page, as a process of this machine.
+
+use std::fs::Permissions;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use testbed::folder::Folder;
+use testbed::process::Process;
+use testbed::{poll, ports};
+use tokio::net::TcpStream;
+use url::Url;
+
+use crate::container;
+use crate::page::{Page, Places};
+use crate::stage::Stage;
+
+/// A Java app on a busy machine.
+const START: Duration = Duration::from_mins(2);
+
+/// A running app. Dropping it ends the process.
+pub(crate) struct App {
+    process: Process,
+    url: Url,
+    _folder: Folder,
+}
+
+impl App {
+    /// Registers the app of a page and starts it with what its Secret says, in a folder with the page's files and what
+    /// is installed in `packages`. The page's `OidcClient` has the page's name.
+    pub(crate) async fn start(stage: &Stage, name: &str, packages: &Path) -> Result<Self> {
+        let page = Page::read(name)?;
+        let folder = Folder::new(name)?;
+        // A server that changes its account reads the page's files and, before that, its Secret.
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711))?;
+        let (secret, certificate) = (folder.join("secret"), folder.join("certificate"));
+        let own_tls = page.files().any(|(_, text)| text.contains("/etc/tls"));
+        let ports = [ports::free()?, ports::free()?, ports::free()?];
+        let scheme = if own_tls { "https" } else { "http" };
+        let places = Places {
+            issuer: &stage.issuer().parse()?,
+            app: format!("{scheme}://127.0.0.1:{}", ports[0]).parse()?,
+            ports,
+            authority: &stage.authority_file,
+            secret: &secret,
+            certificate: &certificate,
+            apache: &packages.join("root/usr/lib/apache2"),
+        };
+        let entries = stage
+            .register(name, &places.fill(page.block("client.yaml")?))
+            .await?;
+        mount(
+            &secret,
+            entries.iter().map(|(key, value)| (key.as_str(), value.as_str())),
+        )?;
+        let pair = [
+            ("tls.crt", stage.certificate.certificate.as_str()),
+            ("tls.key", stage.certificate.key.as_str()),
+        ];
+        mount(&certificate, pair.into_iter())?;
+        for (file, text) in page.files() {
+            let path = folder.join(file);
+            std::fs::create_dir_all(path.parent().context("a file without a folder")?)?;
+            std::fs::write(path, places.fill(text))?;
+        }
+        install(packages, folder.path())?;
+        let container = container::read(&places.fill(page.block("pod.yaml")?))?;
+        let mut command = command(container.command.as_deref().unwrap_or_default(), packages)?;
+        trust(&mut command, stage);
+        command
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .env("TMPDIR", folder.path())
+            .envs(container::environment(
+                &container,
+                (&format!("{name}-oidc"), &entries),
+            )?);
+        let mut app = Self {
+            process: Process::spawn(name, command, &folder.join("app.log"))?,
+            url: places.app,
+            _folder: folder,
+        };
+        app.wait_until_it_listens(ports[0]).await?;
+        Ok(app)
+    }
+
+    /// A URL of the app; the path begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> Result<Url> {
+        self.url.join(path).context("not a path")
+    }
+
+    /// The last lines that the app has printed.
+    pub(crate) fn tail(&self) -> String {
+        self.process.tail(40)
+    }
+
+    async fn wait_until_it_listens(&mut self, port: u16) -> Result<()> {
+        let look = async || Ok(Some(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?));
+        let stream =
+            poll::until_unless("the app to listen", START, || self.process.check_alive(), look).await?;
+        drop(stream);
+        Ok(())
+    }
+}
+
+/// A volume: a file for each entry, for the owner only.
+fn mount<'a>(folder: &Path, entries: impl Iterator<Item = (&'a str, &'a str)>) -> Result<()> {
+    std::fs::create_dir(folder)?;
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for (key, value) in entries {
+        std::fs::write(folder.join(key), value)?;
+    }
+    Ok(())
+}
+
+/// Puts what is installed beside the page's files, as in an image.
+fn install(packages: &Path, folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(packages)? {
+        let entry = entry?;
+        let place = folder.join(entry.file_name());
+        if !place.exists() {
+            symlink(entry.path(), place)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing of the environment of whoever runs the tests but the way to the programs.
+fn command(words: &[String], packages: &Path) -> Result<Command> {
+    let (program, arguments) = words
+        .split_first()
+        .context("the container of `pod.yaml` has no command")?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let packages = packages.display();
+    let mut command = Command::new("env");
+    command
+        .arg(program)
+        .args(arguments)
+        .env_clear()
+        .env(
+            "PATH",
+            format!("{packages}/bin:{packages}/node_modules/.bin:{packages}/root/usr/sbin:{path}"),
+        )
+        .env(
+            "LD_LIBRARY_PATH",
+            format!("{packages}/root/usr/lib/{}-linux-gnu", std::env::consts::ARCH),
+        );
+    Ok(command)
+}
+
+/// An authority of one's own, in the ways of the languages; `docs/src/apps.md` lists them.
+fn trust(command: &mut Command, stage: &Stage) {
+    for name in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
+        command.env(name, &stage.authority_file);
+    }
+}

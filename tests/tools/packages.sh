@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# packages.sh NAME: what the app of docs/src/apps/NAME.md needs, from its registry into .cache/packages/NAME/, by the list in
+# tests/relying_parties/packages/NAME/: npm (package-lock.json), PyPI (requirements.txt), crates (Cargo.lock),
+# Maven (pom.xml), Debian's packages, unpacked and not installed (debian.txt). Prints the folder.
+# shellcheck source=tests/tools/paths.sh
+. "$(dirname "$0")/paths.sh"
+
+name=$1
+list=$root/tests/relying_parties/packages/$name
+into=$cache/packages/$name
+log=$cache/packages-$name.log
+
+[[ -d $list ]] || fail "there is no list of packages for $name in tests/relying_parties/packages/"
+installed() { diff -rq "$list" "$into/.list" >/dev/null 2>&1; }
+finish() {
+	echo "$into"
+	exit 0
+}
+# run WHAT COMMAND…: speaks only when the command fails.
+run() {
+	local what=$1
+	shift
+	"$@" >"$log" 2>&1 || { tail -n 15 "$log" >&2; fail "failed to $what"; }
+}
+download_debian() {
+	local options=(-o "Dir::Cache=$into/apt" -o Debug::NoLocking=1 -o APT::Sandbox::User=root)
+	mkdir -p "$into/apt/archives/partial"
+	# shellcheck disable=SC2046 # a package a word
+	apt-get "${options[@]}" install -y --no-install-recommends --download-only $(<"$list/debian.txt")
+}
+
+installed && finish
+lock "packages-$name"
+installed && finish
+say "installing what $name needs into .cache/packages/$name: up to a minute, once"
+rm -rf "$into"
+mkdir -p "$into"
+if [[ -f $list/package-lock.json ]]; then
+	need npm "install $name"
+	cp "$list"/{package.json,package-lock.json} "$root/tests/browser/.npmrc" "$into"
+	run "install $name from npm" env --chdir="$into" npm ci --no-progress
+fi
+if [[ -f $list/requirements.txt ]]; then
+	need python3 "install $name"
+	run "make a virtual environment" python3 -m venv "$into/venv"
+	run "install $name from PyPI" "$into/venv/bin/pip" install --quiet --disable-pip-version-check \
+		--only-binary :all: --requirement "$list/requirements.txt"
+	ln -s venv/bin "$into/bin"
+fi
+if [[ -f $list/Cargo.lock ]]; then
+	cp "$list"/Cargo.{toml,lock} "$into"
+fi
+if [[ -f $list/pom.xml ]]; then
+	need mvn "install $name"
+	run "install $name from Maven" mvn --batch-mode --quiet --file "$list/pom.xml" dependency:copy-dependencies \
+		"-DoutputDirectory=$into/lib"
+fi
+if [[ -f $list/debian.txt ]]; then
+	need apt-get "install $name"
+	download_debian >"$log" 2>&1 || { [[ $(id -u) == 0 ]] && apt-get update -qq >"$log" 2>&1; run "download $name" download_debian; }
+	for package in "$into"/apt/archives/*.deb; do run "unpack $name" dpkg-deb --extract "$package" "$into/root"; done
+	rm -rf "$into/apt"
+fi
+rm -f "$log"
+cp -r "$list" "$into/.list"
+finish
