@@ -1,17 +1,16 @@
 //! An app of a page, as a process of this machine.
 
 use std::fs::Permissions;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use testbed::Browser;
 use testbed::folder::Folder;
 use testbed::process::Process;
 use testbed::{poll, ports};
-use tokio::net::TcpStream;
 use url::Url;
 
 use crate::container;
@@ -29,14 +28,14 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Registers the app of a page and starts it with what its Secret says, in a folder with the page's files and what
-    /// is installed in `packages`. The page's `OidcClient` has the page's name.
+    /// Registers the app of a page and starts it with what its Secret says, in a folder with the page's files and what is
+    /// installed in `packages`; waits for nothing. The page's `OidcClient` has the page's name.
     pub(crate) async fn start(stage: &Stage, name: &str, packages: &Path) -> Result<Self> {
         let page = Page::read(name)?;
         let folder = Folder::new(name)?;
-        // A server that changes its account reads the page's files and, before that, its Secret.
+        // A server that changes its account reads the page's files as somebody else.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711))?;
-        let (secret, certificate) = (folder.join("secret"), folder.join("certificate"));
+        let certificate = folder.join("certificate");
         let own_tls = page.files().any(|(_, text)| text.contains("/etc/tls"));
         let ports = [ports::free()?, ports::free()?, ports::free()?];
         let scheme = if own_tls { "https" } else { "http" };
@@ -45,22 +44,17 @@ impl App {
             app: format!("{scheme}://127.0.0.1:{}", ports[0]).parse()?,
             ports,
             authority: &stage.authority_file,
-            secret: &secret,
             certificate: &certificate,
             apache: &packages.join("root/usr/lib/apache2"),
         };
         let entries = stage
             .register(name, &places.fill(page.block("client.yaml")?))
             .await?;
-        mount(
-            &secret,
-            entries.iter().map(|(key, value)| (key.as_str(), value.as_str())),
-        )?;
         let pair = [
             ("tls.crt", stage.certificate.certificate.as_str()),
             ("tls.key", stage.certificate.key.as_str()),
         ];
-        mount(&certificate, pair.into_iter())?;
+        mount(&certificate, &pair)?;
         for (file, text) in page.files() {
             let path = folder.join(file);
             std::fs::create_dir_all(path.parent().context("a file without a folder")?)?;
@@ -68,8 +62,9 @@ impl App {
         }
         install(packages, folder.path())?;
         let container = container::read(&places.fill(page.block("pod.yaml")?))?;
-        let mut command = command(container.command.as_deref().unwrap_or_default(), packages)?;
-        trust(&mut command, stage);
+        let words = container.command.as_deref().unwrap_or_default();
+        let mut command = command(words, packages)?;
+        trust(&mut command, words, stage, folder.path())?;
         command
             .current_dir(folder.path())
             .env("HOME", folder.path())
@@ -78,13 +73,11 @@ impl App {
                 &container,
                 (&format!("{name}-oidc"), &entries),
             )?);
-        let mut app = Self {
+        Ok(Self {
             process: Process::spawn(name, command, &folder.join("app.log"))?,
             url: places.app,
             _folder: folder,
-        };
-        app.wait_until_it_listens(ports[0]).await?;
-        Ok(app)
+        })
     }
 
     /// A URL of the app; the path begins with a slash.
@@ -97,17 +90,23 @@ impl App {
         self.process.tail(40)
     }
 
-    async fn wait_until_it_listens(&mut self, port: u16) -> Result<()> {
-        let look = async || Ok(Some(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?));
-        let stream =
-            poll::until_unless("the app to listen", START, || self.process.check_alive(), look).await?;
-        drop(stream);
-        Ok(())
+    /// Waits until a URL answers with a page or a redirect: what stands before an app may listen earlier.
+    pub(crate) async fn wait_until_it_answers(&mut self, browser: &Browser, url: &Url) -> Result<()> {
+        let look = async || {
+            let page = browser.get(url).await?;
+            let status = page.status;
+            anyhow::ensure!(
+                status.is_success() || status.is_redirection(),
+                "{url} answers {status}"
+            );
+            Ok(Some(()))
+        };
+        poll::until_unless("the app to answer", START, || self.process.check_alive(), look).await
     }
 }
 
 /// A volume: a file for each entry, for the owner only.
-fn mount<'a>(folder: &Path, entries: impl Iterator<Item = (&'a str, &'a str)>) -> Result<()> {
+fn mount(folder: &Path, entries: &[(&str, &str)]) -> Result<()> {
     std::fs::create_dir(folder)?;
     std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     for (key, value) in entries {
@@ -152,8 +151,25 @@ fn command(words: &[String], packages: &Path) -> Result<Command> {
 }
 
 /// An authority of one's own, in the ways of the languages; `docs/src/apps.md` lists them.
-fn trust(command: &mut Command, stage: &Stage) {
+fn trust(command: &mut Command, words: &[String], stage: &Stage, folder: &Path) -> Result<()> {
     for name in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
         command.env(name, &stage.authority_file);
     }
+    if words.first().is_none_or(|program| program != "java") {
+        return Ok(());
+    }
+    let store = folder.join("trust.p12");
+    let made = Command::new("keytool")
+        .args(["-importcert", "-noprompt", "-storepass", "changeit"])
+        .args(["-keystore".as_ref(), store.as_os_str()])
+        .args(["-file".as_ref(), stage.authority_file.as_os_str()])
+        .output()
+        .context("failed to run keytool")?;
+    anyhow::ensure!(made.status.success(), "keytool made no trust store");
+    let options = format!(
+        "-Djavax.net.ssl.trustStore={} -Djavax.net.ssl.trustStorePassword=changeit",
+        store.display()
+    );
+    command.env("JAVA_TOOL_OPTIONS", options);
+    Ok(())
 }

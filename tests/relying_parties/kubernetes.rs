@@ -102,7 +102,7 @@ pub(crate) async fn visit(stage: &Stage) -> Result<()> {
     let token = id_token(&tokens)?;
     let ada = Caller::new(stage, token)?;
     poll::until("the API server to take the ID token", PATIENCE, async || {
-        Ok(Some(ada.get("configmaps").await?))
+        ada.get("configmaps").await.map(Some)
     })
     .await?;
     who_is(&ada, stage).await?;
@@ -131,7 +131,7 @@ async fn who_is(ada: &Caller, stage: &Stage) -> Result<()> {
         user["username"] == format!("claviger:{}", stage.person.subject),
         "{user}"
     );
-    let group = json!(format!("claviger:{}", stage.person.group));
+    let group = json!(format!("claviger:{}", stage.person.groups[0]));
     let groups = user["groups"].as_array().context("nobody is in no group")?;
     anyhow::ensure!(groups.contains(&group), "{user}");
     Ok(())
@@ -150,7 +150,7 @@ async fn expired(stage: &Stage, kubectl: &RelyingParty) -> Result<()> {
     let tokens = sign_in(stage, kubectl).await?;
     let brief = Caller::new(stage, id_token(&tokens)?)?;
     poll::until("the ID token to expire", PATIENCE, async || {
-        Ok(Some(brief.is_nobody().await?))
+        brief.is_nobody().await.map(Some)
     })
     .await
 }

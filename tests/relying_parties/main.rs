@@ -11,6 +11,9 @@ mod stage;
 mod visit;
 
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 use testbed::browser::Page;
 use testbed::tools;
 
@@ -18,18 +21,37 @@ use crate::app::App;
 use crate::stage::Stage;
 use crate::visit::Visitor;
 
-/// Where an app of a page shows who is there, signs in and signs out.
+/// Where an app of a page shows who is there, and how a person signs in and out.
 struct Way {
     home: &'static str,
     sign_in: &'static str,
-    sign_out: &'static str,
+    sign_out: SignOut,
+    shown: &'static [Fact],
+}
+
+/// How a person signs out of an app.
+enum SignOut {
+    /// By following a link to this path.
+    Link(&'static str),
+    /// By the form of the page at this path.
+    Form(&'static str),
+}
+
+/// What an app knows of a person.
+enum Fact {
+    Subject,
+    Email,
+    Group,
+    /// The list of all groups in JSON in base64, as Envoy makes a header of it.
+    EncodedGroups,
 }
 
 /// The ways of the pages that hold a whole app.
 const OWN: Way = Way {
     home: "/",
     sign_in: "/sign-in",
-    sign_out: "/sign-out",
+    sign_out: SignOut::Link("/sign-out"),
+    shown: &[Fact::Subject, Fact::Email, Fact::Group],
 };
 
 /// Plays a visit to the app of a page, or says that what it needs cannot be installed.
@@ -40,21 +62,29 @@ fn visit(name: &str, way: &Way) -> Result<()> {
     };
     let stage = Stage::shared()?;
     stage.runtime.block_on(async {
-        let app = App::start(stage, name, &packages).await?;
-        sign_in_and_out(stage, &app, way)
+        let mut app = App::start(stage, name, &packages).await?;
+        sign_in_and_out(stage, &mut app, way)
             .await
             .with_context(|| format!("the app has printed:\n{}\n", app.tail()))
     })
 }
 
-async fn sign_in_and_out(stage: &Stage, app: &App, way: &Way) -> Result<()> {
+async fn sign_in_and_out(stage: &Stage, app: &mut App, way: &Way) -> Result<()> {
     let visitor = Visitor::new(stage)?;
     let home = app.url(way.home)?;
+    app.wait_until_it_answers(visitor.browser(), &home).await?;
     anyhow::ensure!(!visitor.is_known(&home).await?, "the app knows a stranger");
     visitor.open(&app.url(way.sign_in)?).await?;
+    anyhow::ensure!(
+        visitor.is_known(&home).await?,
+        "the app does not know who signed in"
+    );
     let page = visitor.open(&home).await?;
-    shows(&page, stage)?;
-    visitor.open(&app.url(way.sign_out)?).await?;
+    shows(&page, stage, way.shown)?;
+    match way.sign_out {
+        SignOut::Link(path) => visitor.leave(&app.url(path)?).await?,
+        SignOut::Form(path) => visitor.leave_by_form(&app.url(path)?).await?,
+    }
     anyhow::ensure!(
         !visitor.is_known(&home).await?,
         "the app still knows who was there"
@@ -63,11 +93,17 @@ async fn sign_in_and_out(stage: &Stage, app: &App, way: &Way) -> Result<()> {
 }
 
 /// The app shows what our tokens say.
-fn shows(page: &Page, stage: &Stage) -> Result<()> {
+fn shows(page: &Page, stage: &Stage, facts: &[Fact]) -> Result<()> {
     let person = &stage.person;
-    for wanted in [&person.subject, person.email, person.group] {
+    for fact in facts {
+        let wanted = match fact {
+            Fact::Subject => person.subject.clone(),
+            Fact::Email => person.email.to_owned(),
+            Fact::Group => person.groups[0].to_owned(),
+            Fact::EncodedGroups => STANDARD.encode(json!(person.groups).to_string()),
+        };
         anyhow::ensure!(
-            page.body.contains(wanted),
+            page.body.contains(&wanted),
             "{} answers {} and does not show {wanted}: {}",
             page.url,
             page.status,
@@ -95,6 +131,58 @@ fn express_openid_connect() -> Result<()> {
 #[test]
 fn authlib_with_flask() -> Result<()> {
     visit("authlib", &OWN)
+}
+
+#[test]
+fn mozilla_django_oidc() -> Result<()> {
+    let way = Way {
+        sign_in: "/oidc/authenticate/",
+        sign_out: SignOut::Form("/"),
+        ..OWN
+    };
+    visit("mozilla-django-oidc", &way)
+}
+
+#[test]
+fn mod_auth_openidc_of_apache() -> Result<()> {
+    let way = Way {
+        sign_in: "/",
+        sign_out: SignOut::Link("/callback?logout=%2Fsigned-out.html"),
+        ..OWN
+    };
+    visit("apache", &way)
+}
+
+/// The proxy has no e-mail address: that is at userinfo, which it does not ask.
+#[test]
+fn oauth2_and_jwt_authn_of_envoy() -> Result<()> {
+    let way = Way {
+        sign_in: "/",
+        shown: &[Fact::Subject, Fact::EncodedGroups],
+        ..OWN
+    };
+    visit("envoy", &way)
+}
+
+#[test]
+fn jupyterhub_with_oauthenticator() -> Result<()> {
+    let way = Way {
+        home: "/hub/home",
+        sign_in: "/hub/oauth_login?next=%2Fhub%2Fhome",
+        sign_out: SignOut::Link("/hub/logout"),
+        shown: &[Fact::Subject],
+    };
+    visit("jupyterhub", &way)
+}
+
+#[test]
+fn spring_security() -> Result<()> {
+    let way = Way {
+        sign_in: "/oauth2/authorization/claviger",
+        sign_out: SignOut::Form("/logout"),
+        ..OWN
+    };
+    visit("spring", &way)
 }
 
 /// `kubectl get` is authorised by the groups in our ID token.

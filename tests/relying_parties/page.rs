@@ -77,8 +77,7 @@ pub(crate) struct Places<'a> {
     pub(crate) ports: [u16; 3],
     /// For `/etc/ssl/certs/ca-certificates.crt`.
     pub(crate) authority: &'a Path,
-    /// For `/etc/oidc` and `/etc/tls`, where a page mounts its Secret and its certificate.
-    pub(crate) secret: &'a Path,
+    /// For `/etc/tls`, where a page mounts a certificate.
     pub(crate) certificate: &'a Path,
     /// For `/usr/lib/apache2`, where Debian has Apache's modules.
     pub(crate) apache: &'a Path,
@@ -88,32 +87,43 @@ impl Places<'_> {
     /// A block with the places put in.
     pub(crate) fn fill(&self, text: &str) -> String {
         let origin = |url: &Url| url.origin().ascii_serialization();
-        let authority = |url: &Url| url.authority().to_owned();
         let host = |url: &Url| url.host_str().unwrap_or_default().to_owned();
         let port = |port: usize| self.ports[port].to_string();
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let issuer_port = self.issuer.port_or_known_default().unwrap_or_default();
-        [
+        let places = [
             ("https://id.example.org", origin(self.issuer)),
             ("https://app.example.org", origin(&self.app)),
-            ("https%3A%2F%2Fapp.example.org", encoded(&origin(&self.app))),
             ("id.example.org", host(self.issuer)),
-            ("app.example.org", authority(&self.app)),
             ("port_value: 443", format!("port_value: {issuer_port}")),
+            // The issuer of the tests is an address.
+            ("san_type: DNS", "san_type: IP_ADDRESS".to_owned()),
             ("0.0.0.0", "127.0.0.1".to_owned()),
             ("8080", port(0)),
             ("8081", port(1)),
             ("8082", port(2)),
             ("/etc/ssl/certs/ca-certificates.crt", path(self.authority)),
-            ("/etc/oidc", path(self.secret)),
             ("/etc/tls", path(self.certificate)),
             ("/usr/lib/apache2", path(self.apache)),
-        ]
-        .iter()
-        .fold(text.to_owned(), |text, (name, place)| text.replace(name, place))
+        ];
+        replace(text, &places)
     }
 }
 
-fn encoded(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+/// Replaces each name in one go: what was put in is not looked at again.
+fn replace(mut text: &str, places: &[(&str, String)]) -> String {
+    let mut filled = String::new();
+    while let Some(character) = text.chars().next() {
+        let place = places
+            .iter()
+            .find_map(|(name, place)| Some((place.as_str(), text.strip_prefix(name)?)));
+        if let Some((place, rest)) = place {
+            filled.push_str(place);
+            text = rest;
+        } else {
+            filled.push(character);
+            text = &text[character.len_utf8()..];
+        }
+    }
+    filled
 }

@@ -27,8 +27,7 @@ pub(crate) struct Person {
     /// As the ID token has it.
     pub(crate) subject: String,
     pub(crate) email: &'static str,
-    /// One of the person's groups.
-    pub(crate) group: &'static str,
+    pub(crate) groups: [&'static str; 2],
 }
 
 /// A cluster with claviger and a person.
@@ -116,7 +115,7 @@ async fn start(tls: (PathBuf, PathBuf), authority: &str) -> Result<(Installation
 async fn person(installation: &Installation) -> Result<Person> {
     const USERNAME: &str = "ada";
     const EMAIL: &str = "ada@example.org";
-    const GROUP: &str = "mathematicians";
+    const GROUPS: [&str; 2] = ["mathematicians", "staff"];
     let resources = installation.resources()?;
     let namespace = &installation.release.namespace;
     let spec = json!({
@@ -125,7 +124,7 @@ async fn person(installation: &Installation) -> Result<Person> {
         "familyName": "Lovelace",
         "email": EMAIL,
         "emailVerified": true,
-        "groups": [GROUP, "staff"],
+        "groups": GROUPS,
         "password": { "generate": true },
     });
     resources
@@ -142,6 +141,6 @@ async fn person(installation: &Installation) -> Result<Person> {
             .context("the status of the OidcUser has no subject")?
             .to_owned(),
         email: EMAIL,
-        group: GROUP,
+        groups: GROUPS,
     })
 }

@@ -1,6 +1,6 @@
 //! A person's visit to an app, with a browser that keeps cookies.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use testbed::Browser;
 use testbed::browser::form::Form;
 use testbed::browser::{Arrival, Page};
@@ -29,34 +29,72 @@ impl<'a> Visitor<'a> {
         })
     }
 
-    /// Opens a URL, follows wherever it leads and answers what claviger asks on the way: to sign in, to allow, to sign out.
+    /// The browser.
+    pub(crate) fn browser(&self) -> &Browser {
+        &self.browser
+    }
+
+    /// Opens a URL, follows wherever it leads and answers what claviger asks on the way: to sign in, to allow.
     pub(crate) async fn open(&self, url: &Url) -> Result<Page> {
-        let mut page = self.browser.get(url).await?;
+        let page = self.browser.get(url).await?;
+        match self.go_on(page, NOWHERE).await? {
+            Arrival::Page(page) if page.status.is_success() => Ok(page),
+            Arrival::Page(page) => bail!("{} answers {}: {}", page.url, page.status, page.text()),
+            Arrival::Callback(url) => bail!("{url} was not to be waited for"),
+        }
+    }
+
+    /// Opens a URL by which an app signs out, and confirms what claviger asks. An app that then wants somebody to sign in
+    /// is not followed there.
+    pub(crate) async fn leave(&self, url: &Url) -> Result<()> {
+        let page = self.browser.get(url).await?;
+        self.finish_leaving(page).await
+    }
+
+    /// The same, by the form of a page of the app.
+    pub(crate) async fn leave_by_form(&self, url: &Url) -> Result<()> {
+        let page = self.browser.get(url).await?;
+        let forms = page.forms();
+        let form = forms.first().context("the app has no form to sign out by")?;
+        let page = self.browser.submit(&page, form, None).await?;
+        self.finish_leaving(page).await
+    }
+
+    async fn finish_leaving(&self, page: Page) -> Result<()> {
+        let arrival = self.go_on(page, &format!("{}/authorize", self.issuer)).await?;
+        if let Arrival::Page(page) = arrival {
+            let text = page.text();
+            anyhow::ensure!(
+                page.status.is_success(),
+                "{} answers {}: {text}",
+                page.url,
+                page.status
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the app knows who is there: it shows a page with the person on it, and does not lead to claviger.
+    pub(crate) async fn is_known(&self, url: &Url) -> Result<bool> {
+        let page = self.browser.get(url).await?;
+        Ok(match self.browser.follow(page, &self.issuer).await? {
+            Arrival::Page(page) => page.body.contains(&self.person.subject),
+            Arrival::Callback(_) => false,
+        })
+    }
+
+    async fn go_on(&self, mut page: Page, stop: &str) -> Result<Arrival> {
         for _ in 0..MOST_PAGES {
-            page = match self.browser.follow(page, NOWHERE).await? {
+            page = match self.browser.follow(page, stop).await? {
                 Arrival::Page(page) => page,
-                Arrival::Callback(url) => bail!("{url} was not to be waited for"),
+                stopped @ Arrival::Callback(_) => return Ok(stopped),
             };
             let Some((form, button)) = self.answer(&page)? else {
-                return Ok(page);
+                return Ok(Arrival::Page(page));
             };
             page = self.browser.submit(&page, &form, Some(button)).await?;
         }
         bail!("{MOST_PAGES} pages and no end, last {}", page.url)
-    }
-
-    /// Opens a URL of an app, and whatever the app leads to but claviger.
-    pub(crate) async fn look(&self, url: &Url) -> Result<Arrival> {
-        let page = self.browser.get(url).await?;
-        self.browser.follow(page, &self.issuer).await
-    }
-
-    /// Whether the app knows who is there: it shows a page with the person on it.
-    pub(crate) async fn is_known(&self, url: &Url) -> Result<bool> {
-        Ok(match self.look(url).await? {
-            Arrival::Page(page) => page.body.contains(self.person.email),
-            Arrival::Callback(_) => false,
-        })
     }
 
     fn answer(&self, page: &Page) -> Result<Option<(Form, &'static str)>> {

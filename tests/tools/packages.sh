@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # packages.sh NAME: what the app of docs/src/apps/NAME.md needs, from its registry into .cache/packages/NAME/, by the list in
-# tests/relying_parties/packages/NAME/: npm (package-lock.json), PyPI (requirements.txt), crates (Cargo.lock),
-# Maven (pom.xml), Debian's packages, unpacked and not installed (debian.txt). Prints the folder.
+# tests/relying_parties/packages/NAME/: npm (package-lock.json), PyPI (requirements.txt), Maven (pom.xml), and Debian's packages,
+# unpacked and not installed (debian.txt). Prints the folder.
 # shellcheck source=tests/tools/paths.sh
 . "$(dirname "$0")/paths.sh"
 
@@ -47,9 +47,6 @@ if [[ -f $list/requirements.txt ]]; then
 		--only-binary :all: --requirement "$list/requirements.txt"
 	ln -s venv/bin "$into/bin"
 fi
-if [[ -f $list/Cargo.lock ]]; then
-	cp "$list"/Cargo.{toml,lock} "$into"
-fi
 if [[ -f $list/pom.xml ]]; then
 	need mvn "install $name"
 	run "install $name from Maven" mvn --batch-mode --quiet --file "$list/pom.xml" dependency:copy-dependencies \
@@ -57,7 +54,11 @@ if [[ -f $list/pom.xml ]]; then
 fi
 if [[ -f $list/debian.txt ]]; then
 	need apt-get "install $name"
-	download_debian >"$log" 2>&1 || { [[ $(id -u) == 0 ]] && apt-get update -qq >"$log" 2>&1; run "download $name" download_debian; }
+	if ! download_debian >"$log" 2>&1; then
+		# The lists of packages may be missing or old.
+		[[ $(id -u) != 0 ]] || run "update the lists of Debian's packages" apt-get update -qq
+		run "download $name" download_debian
+	fi
 	for package in "$into"/apt/archives/*.deb; do run "unpack $name" dpkg-deb --extract "$package" "$into/root"; done
 	rm -rf "$into/apt"
 fi
