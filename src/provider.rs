@@ -1,7 +1,8 @@
 //! The use cases: typed request in, typed response out.
 //!
 //! Nothing here knows HTTP or Kubernetes. The browser's half is [`authorize`] and its [`interaction`], the apps' half is
-//! the token pipeline and userinfo.
+//! the token pipeline, userinfo
+//! and revocation.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,16 +25,19 @@ pub mod answer;
 pub mod audit;
 pub mod authorize;
 pub mod browser;
+pub mod client_request;
 pub mod consent;
 pub mod fault;
 pub mod interaction;
 pub mod known_browser;
 pub mod notices;
+pub mod revocation;
 pub mod sign_in;
 pub mod sign_out;
 pub mod token;
 pub mod userinfo;
 
+mod access_token;
 mod client_authentication;
 mod grant;
 mod password;

@@ -1,7 +1,7 @@
 //! Cross-origin reads by scripts (CORS; RFC 9700 section 2.6).
 //!
-//! Discovery and JWKS are public: any origin, without credentials. Token and userinfo answer only origins that the client
-//! in question registered. A preflight does not say which client asks, so it is granted when any live client registered the
+//! Discovery and JWKS are public: any origin, without credentials. Token, revocation and userinfo answer only origins that
+//! the client in question registered. A preflight does not say which client asks, so it is granted when any live client registered the
 //! origin; the answer itself can be read only when that very client did. Nothing else, the authorization endpoint
 //! above all, has CORS headers.
 
@@ -46,7 +46,7 @@ pub async fn preflight_any() -> Response {
     response
 }
 
-/// The preflight of token and userinfo.
+/// The preflight of token, revocation and userinfo.
 pub async fn preflight_registered(State(provider): State<Provider>, request: Request) -> Response {
     let origin = request.headers().get(ORIGIN);
     let allowed = match origin_text(origin) {

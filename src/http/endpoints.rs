@@ -1,28 +1,36 @@
-//! What apps call: token, userinfo, discovery, JWKS.
+//! What apps call: token, revocation, userinfo, discovery, JWKS.
+
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
-use self::token::TokenLimits;
+use self::client_request::ClientLimits;
 use super::cors;
 use super::json::refusal;
 use super::rate_limit::RateLimiters;
 use crate::oidc;
 use crate::oidc::discovery::{
-    AUTHORIZATION_SERVER_PATH, CONFIGURATION_PATH, JWKS_PATH, TOKEN_PATH, USERINFO_PATH,
+    AUTHORIZATION_SERVER_PATH, CONFIGURATION_PATH, JWKS_PATH, REVOCATION_PATH, TOKEN_PATH, USERINFO_PATH,
 };
 use crate::oidc::error::ErrorCode;
 use crate::provider::Provider;
 
+mod client_request;
 mod documents;
+mod revocation;
 mod token;
 mod userinfo;
 
 /// The routes.
 pub(super) fn routes(limiters: &RateLimiters) -> Router<Provider> {
     let configuration = get(documents::configuration).options(cors::preflight_any);
+    let token_limits = ClientLimits {
+        stranger: Arc::clone(&limiters.token),
+        client: Arc::clone(&limiters.client),
+    };
     Router::new()
         .route(CONFIGURATION_PATH, configuration.clone())
         .route(AUTHORIZATION_SERVER_PATH, configuration)
@@ -32,7 +40,14 @@ pub(super) fn routes(limiters: &RateLimiters) -> Router<Provider> {
             post(token::token)
                 .options(cors::preflight_registered)
                 .fallback(method_not_allowed)
-                .layer(Extension(TokenLimits::of(limiters))),
+                .layer(Extension(token_limits.clone())),
+        )
+        .route(
+            REVOCATION_PATH,
+            post(revocation::revoke)
+                .options(cors::preflight_registered)
+                .fallback(method_not_allowed)
+                .layer(Extension(token_limits)),
         )
         .route(
             USERINFO_PATH,

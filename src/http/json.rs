@@ -32,6 +32,11 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     }
 }
 
+/// A response without a body that no cache keeps.
+pub fn empty(status: StatusCode) -> Response {
+    (status, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response()
+}
+
 /// The JSON form of an error.
 pub fn refusal(status: StatusCode, error: &oidc::error::Error) -> Response {
     #[derive(Serialize)]

@@ -17,6 +17,8 @@ pub const AUTHORIZATION_PATH: &str = "/authorize";
 pub const TOKEN_PATH: &str = "/api/token/v2";
 /// The userinfo endpoint, below the issuer.
 pub const USERINFO_PATH: &str = "/api/userinfo";
+/// The revocation endpoint (RFC 7009), below the issuer.
+pub const REVOCATION_PATH: &str = "/api/revoke";
 /// The JWK Set, below the issuer.
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 /// Where people sign out, below the issuer.
@@ -34,6 +36,7 @@ struct ProviderMetadata<'a> {
     authorization_endpoint: String,
     token_endpoint: String,
     userinfo_endpoint: String,
+    revocation_endpoint: String,
     jwks_uri: String,
     scopes_supported: &'a [&'a str],
     response_types_supported: [&'a str; 1],
@@ -42,6 +45,7 @@ struct ProviderMetadata<'a> {
     subject_types_supported: [&'a str; 1],
     id_token_signing_alg_values_supported: [&'a str; 1],
     token_endpoint_auth_methods_supported: Vec<&'a str>,
+    revocation_endpoint_auth_methods_supported: Vec<&'a str>,
     code_challenge_methods_supported: [&'a str; 1],
     prompt_values_supported: [&'a str; 4],
     claim_types_supported: [&'a str; 1],
@@ -55,11 +59,15 @@ struct ProviderMetadata<'a> {
 
 /// The document as JSON.
 pub fn document(issuer: &Issuer) -> Vec<u8> {
+    let methods = ClientAuthenticationMethod::ALL
+        .map(ClientAuthenticationMethod::as_str)
+        .to_vec();
     let metadata = ProviderMetadata {
         issuer: issuer.as_str(),
         authorization_endpoint: issuer.endpoint(AUTHORIZATION_PATH),
         token_endpoint: issuer.endpoint(TOKEN_PATH),
         userinfo_endpoint: issuer.endpoint(USERINFO_PATH),
+        revocation_endpoint: issuer.endpoint(REVOCATION_PATH),
         jwks_uri: issuer.endpoint(JWKS_PATH),
         scopes_supported: &scope::SUPPORTED,
         response_types_supported: ["code"],
@@ -67,9 +75,8 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: ["RS256"],
-        token_endpoint_auth_methods_supported: ClientAuthenticationMethod::ALL
-            .map(ClientAuthenticationMethod::as_str)
-            .to_vec(),
+        token_endpoint_auth_methods_supported: methods.clone(),
+        revocation_endpoint_auth_methods_supported: methods,
         code_challenge_methods_supported: ["S256"],
         prompt_values_supported: ["none", "login", "consent", "select_account"],
         claim_types_supported: ["normal"],

@@ -16,6 +16,16 @@ pub struct Answer<T> {
     pub origin_allowed: bool,
 }
 
+impl<T> Answer<T> {
+    /// An answer that no script of another origin may read.
+    pub(crate) fn to_no_origin(failure: impl Into<Failure>) -> Self {
+        Self {
+            result: Err(failure.into()),
+            origin_allowed: false,
+        }
+    }
+}
+
 /// Why there is no result.
 #[derive(Debug)]
 pub enum Failure {

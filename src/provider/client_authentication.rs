@@ -1,4 +1,4 @@
-//! Client authentication at the token endpoint (RFC 6749 section 2.3).
+//! Client authentication at the token endpoint, revocation and introspection (RFC 6749 section 2.3).
 //!
 //! Whatever is wrong (no such client, a method that it did not register, a wrong secret, a suspended client, one whose
 //! resource is gone) the answer is the same `invalid_client`: nothing tells a stranger which clients exist. A suspended
@@ -14,8 +14,8 @@ use crate::store::records::{ClientRecord, MAX_SECRET_VERSIONS, SecretVersion};
 use super::Provider;
 use super::answer::{Failure, refused, refused_because};
 use super::audit;
+use super::client_request::Admission;
 use super::fault::Fault;
-use super::token::Admission;
 
 /// How many comparisons every check of a secret costs: as many versions as can be live at once. A client with fewer, and
 /// one that does not exist, cost the same.

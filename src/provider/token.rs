@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::grant_type::GrantType;
-use crate::oidc::identifier::ClientId;
 use crate::oidc::opaque_token::OpaqueToken;
-use crate::oidc::parameters::{Parameters, Repeated};
+use crate::oidc::parameters::Parameters;
 
 use super::Provider;
 use super::answer::{Answer, Failure, refused, refused_because};
 use super::audit;
+use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
 use super::grant::{Authorization, authorization_code, refresh_token};
 
@@ -34,27 +34,6 @@ const PARAMETERS: [&str; 8] = [
     "scope",
 ];
 
-/// A request.
-pub struct TokenRequest<'a> {
-    /// The form.
-    pub parameters: &'a Parameters,
-    /// The value of the `Authorization` header.
-    pub authorization: Option<&'a [u8]>,
-    /// The value of the `Origin` header.
-    pub origin: Option<&'a str>,
-    /// Who may go on.
-    pub admission: &'a dyn Admission,
-}
-
-/// Who may go on, asked once it is known whether the client is who it says it is. An error says how long to wait.
-pub trait Admission: Sync {
-    /// A client that has authenticated.
-    fn client(&self, client: &ClientId) -> Result<(), Duration>;
-
-    /// Somebody who has not.
-    fn stranger(&self) -> Result<(), Duration>;
-}
-
 /// What is given out. Holds secrets: no `Debug`.
 pub struct TokenResponse {
     /// A JWT (RFC 9068).
@@ -71,37 +50,17 @@ pub struct TokenResponse {
 
 impl Provider {
     /// Answers a token request.
-    pub async fn token(&self, request: TokenRequest<'_>) -> Answer<TokenResponse> {
-        let client = match self.identify(&request).await {
-            Ok(client) => client,
-            Err(failure) => {
-                return Answer {
-                    result: Err(failure),
-                    origin_allowed: false,
-                };
-            }
-        };
-        let origin_allowed = request.origin.is_some_and(|origin| client.allows_origin(origin));
-        Answer {
-            result: self.authorize_and_mint(&client, request.parameters).await,
-            origin_allowed,
+    pub async fn token(&self, request: ClientRequest<'_>) -> Answer<TokenResponse> {
+        match self.identify(&request, &PARAMETERS).await {
+            Ok(Identified {
+                client,
+                origin_allowed,
+            }) => Answer {
+                result: self.authorize_and_mint(&client, request.parameters).await,
+                origin_allowed,
+            },
+            Err(failure) => Answer::to_no_origin(failure),
         }
-    }
-
-    async fn identify(&self, request: &TokenRequest<'_>) -> Result<Client, Failure> {
-        self.require_provisioned().await?;
-        if let Some(name) = request.parameters.first_repeated(&PARAMETERS) {
-            request.admission.stranger().map_err(Failure::Limited)?;
-            return Err(repeated(&Repeated(name)));
-        }
-        let record = self
-            .authenticate_client(request.authorization, request.parameters, request.admission)
-            .await?;
-        request
-            .admission
-            .client(&record.client.client_id)
-            .map_err(Failure::Limited)?;
-        Ok(record.client)
     }
 
     async fn authorize_and_mint(&self, client: &Client, form: &Parameters) -> Result<TokenResponse, Failure> {
@@ -174,23 +133,4 @@ fn requested_grant_type(client: &Client, form: &Parameters) -> Result<GrantType,
             "the client did not register this grant_type",
         ))
     }
-}
-
-/// A parameter that may come once.
-pub(super) fn single<'a>(form: &'a Parameters, name: &'static str) -> Result<Option<&'a str>, Failure> {
-    form.single(name).map_err(|error| repeated(&error))
-}
-
-/// A parameter that must come once.
-pub(super) fn required<'a>(form: &'a Parameters, name: &'static str) -> Result<&'a str, Failure> {
-    single(form, name)?.ok_or_else(|| {
-        refused(
-            ErrorCode::InvalidRequest,
-            format!("the parameter {name} is missing"),
-        )
-    })
-}
-
-fn repeated(error: &Repeated) -> Failure {
-    refused(ErrorCode::InvalidRequest, error.to_string())
 }

@@ -309,6 +309,17 @@ impl TestApp {
         .await
     }
 
+    /// Asks what `client`, which authenticates by `client_secret_basic` with its right secret, may ask at `path`.
+    pub(crate) async fn ask(&self, path: &str, client: &str, form: &[(&str, &str)]) -> TestResponse {
+        self.send(client_request(path, Some(&basic(client, &secret(client))), form))
+            .await
+    }
+
+    /// Revokes a token as `client`.
+    pub(crate) async fn revoke(&self, client: &str, token: &str) -> TestResponse {
+        self.ask("/api/revoke", client, &[("token", token)]).await
+    }
+
     /// Issues a code for `shop` and `ada` and redeems it: the response's JSON.
     pub(crate) async fn tokens(&self, scope: &str) -> serde_json::Value {
         let issued = self
@@ -437,8 +448,16 @@ pub(crate) fn encode(form: &[(&str, &str)]) -> String {
 
 /// A token request.
 pub(crate) fn token_request(authorization: Option<&str>, form: &[(&str, &str)]) -> Request<Body> {
-    let mut request =
-        Request::post("/api/token/v2").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    client_request("/api/token/v2", authorization, form)
+}
+
+/// A request that a client makes in its own name.
+pub(crate) fn client_request(
+    path: &str,
+    authorization: Option<&str>,
+    form: &[(&str, &str)],
+) -> Request<Body> {
+    let mut request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
     if let Some(authorization) = authorization {
         request = request.header(AUTHORIZATION, authorization);
     }

@@ -64,7 +64,7 @@ async fn rule_79_a_preflight_is_for_registered_origins() {
         registration.client.suspended = true;
     })
     .await;
-    for path in ["/api/token/v2", "/api/userinfo"] {
+    for path in ["/api/token/v2", "/api/revoke", "/api/userinfo"] {
         for origin in [OWN, OTHER] {
             let response = preflight(&app, path, origin).await;
             assert_eq!(

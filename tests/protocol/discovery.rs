@@ -95,6 +95,10 @@ async fn rule_55_discovery_advertises_what_works() {
             "token_endpoint_auth_methods_supported",
             json!(["client_secret_basic", "client_secret_post", "none"]),
         ),
+        (
+            "revocation_endpoint_auth_methods_supported",
+            json!(["client_secret_basic", "client_secret_post", "none"]),
+        ),
         ("code_challenge_methods_supported", json!(["S256"])),
         ("authorization_response_iss_parameter_supported", json!(true)),
         ("request_parameter_supported", json!(false)),
@@ -105,7 +109,6 @@ async fn rule_55_discovery_advertises_what_works() {
     }
     for absent in [
         "end_session_endpoint",
-        "revocation_endpoint",
         "introspection_endpoint",
     ] {
         assert_eq!(document[absent], Value::Null, "{absent}");
@@ -113,6 +116,7 @@ async fn rule_55_discovery_advertises_what_works() {
     for member in [
         "token_endpoint",
         "userinfo_endpoint",
+        "revocation_endpoint",
         "jwks_uri",
         "authorization_endpoint",
     ] {

@@ -42,6 +42,7 @@ mod password;
 mod rate_limits;
 mod redirect_uri;
 mod refresh_token;
+mod revocation;
 mod session;
 mod sign_in;
 mod throttle;

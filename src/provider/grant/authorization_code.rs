@@ -10,8 +10,8 @@ use crate::oidc::pkce;
 use crate::provider::Provider;
 use crate::provider::answer::{Failure, refused_because};
 use crate::provider::audit;
+use crate::provider::client_request::{required, single};
 use crate::provider::fault::Fault;
-use crate::provider::token::{required, single};
 use crate::store::records::{CodeBinding, NewRefreshToken};
 use crate::store::{RedeemCode, Redeemed};
 

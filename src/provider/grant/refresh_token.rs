@@ -9,8 +9,8 @@ use crate::oidc::scope::ScopeSet;
 use crate::provider::Provider;
 use crate::provider::answer::{Failure, refused, refused_because};
 use crate::provider::audit;
+use crate::provider::client_request::{required, single};
 use crate::provider::fault::Fault;
-use crate::provider::token::{required, single};
 use crate::store::records::NewRefreshToken;
 use crate::store::{Redeemed, RotateRefreshToken};
 
