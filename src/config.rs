@@ -166,13 +166,17 @@ pub struct RateLimitSettings {
     #[arg(long, env = "CLAVIGER_RATE_LIMIT_LOGIN", default_value_t = RateLimits::default().login)]
     pub rate_limit_login: Limit,
 
-    /// Token requests of one client address for which no client authenticates
+    /// Token requests, revocations and introspections of one client address for which no client authenticates
     #[arg(long, env = "CLAVIGER_RATE_LIMIT_TOKEN", default_value_t = RateLimits::default().token)]
     pub rate_limit_token: Limit,
 
-    /// Token requests of one client that has authenticated
+    /// Token requests and revocations of one client that has authenticated
     #[arg(long, env = "CLAVIGER_RATE_LIMIT_CLIENT", default_value_t = RateLimits::default().client)]
     pub rate_limit_client: Limit,
+
+    /// Introspections of one client that has authenticated
+    #[arg(long, env = "CLAVIGER_RATE_LIMIT_INTROSPECTION", default_value_t = RateLimits::default().introspection)]
+    pub rate_limit_introspection: Limit,
 }
 
 impl RateLimitSettings {
@@ -183,6 +187,7 @@ impl RateLimitSettings {
             login: self.rate_limit_login,
             token: self.rate_limit_token,
             client: self.rate_limit_client,
+            introspection: self.rate_limit_introspection,
         }
     }
 }

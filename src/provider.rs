@@ -1,8 +1,8 @@
 //! The use cases: typed request in, typed response out.
 //!
 //! Nothing here knows HTTP or Kubernetes. The browser's half is [`authorize`] and its [`interaction`], the apps' half is
-//! the token pipeline, userinfo
-//! and revocation.
+//! the token pipeline, userinfo,
+//! revocation and introspection.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub mod client_request;
 pub mod consent;
 pub mod fault;
 pub mod interaction;
+pub mod introspection;
 pub mod known_browser;
 pub mod notices;
 pub mod revocation;

@@ -1,4 +1,4 @@
-//! What apps call: token, revocation, userinfo, discovery, JWKS.
+//! What apps call: token, revocation, introspection, userinfo, discovery, JWKS.
 
 use std::sync::Arc;
 
@@ -13,13 +13,15 @@ use super::json::refusal;
 use super::rate_limit::RateLimiters;
 use crate::oidc;
 use crate::oidc::discovery::{
-    AUTHORIZATION_SERVER_PATH, CONFIGURATION_PATH, JWKS_PATH, REVOCATION_PATH, TOKEN_PATH, USERINFO_PATH,
+    AUTHORIZATION_SERVER_PATH, CONFIGURATION_PATH, INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH,
+    TOKEN_PATH, USERINFO_PATH,
 };
 use crate::oidc::error::ErrorCode;
 use crate::provider::Provider;
 
 mod client_request;
 mod documents;
+mod introspection;
 mod revocation;
 mod token;
 mod userinfo;
@@ -30,6 +32,12 @@ pub(super) fn routes(limiters: &RateLimiters) -> Router<Provider> {
     let token_limits = ClientLimits {
         stranger: Arc::clone(&limiters.token),
         client: Arc::clone(&limiters.client),
+    };
+    // A resource server may ask at each of its requests, and neither waits for the token requests of its own app nor
+    // makes them wait.
+    let introspection_limits = ClientLimits {
+        client: Arc::clone(&limiters.introspection),
+        ..token_limits.clone()
     };
     Router::new()
         .route(CONFIGURATION_PATH, configuration.clone())
@@ -48,6 +56,12 @@ pub(super) fn routes(limiters: &RateLimiters) -> Router<Provider> {
                 .options(cors::preflight_registered)
                 .fallback(method_not_allowed)
                 .layer(Extension(token_limits)),
+        )
+        .route(
+            INTROSPECTION_PATH,
+            post(introspection::introspect)
+                .fallback(method_not_allowed)
+                .layer(Extension(introspection_limits)),
         )
         .route(
             USERINFO_PATH,

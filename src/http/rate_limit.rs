@@ -94,10 +94,12 @@ pub struct RateLimits {
     pub authorize: Limit,
     /// Forms with a password of one network.
     pub login: Limit,
-    /// Token requests without a client that authenticates, of one network.
+    /// Token requests, revocations and introspections without a client that authenticates, of one network.
     pub token: Limit,
-    /// Token requests of one client that has authenticated.
+    /// Token requests and revocations of one client that has authenticated.
     pub client: Limit,
+    /// Introspections of one client that has authenticated.
+    pub introspection: Limit,
 }
 
 impl RateLimits {
@@ -107,6 +109,7 @@ impl RateLimits {
         login: Limit::OFF,
         token: Limit::OFF,
         client: Limit::OFF,
+        introspection: Limit::OFF,
     };
 }
 
@@ -117,6 +120,7 @@ impl Default for RateLimits {
             login: Limit::new(10, 100),
             token: Limit::new(10, 100),
             client: Limit::new(100, 1000),
+            introspection: Limit::new(1000, 10_000),
         }
     }
 }
@@ -127,6 +131,7 @@ pub(super) struct RateLimiters {
     pub(super) login: Arc<Limiter>,
     pub(super) token: Arc<Limiter>,
     pub(super) client: Arc<Limiter>,
+    pub(super) introspection: Arc<Limiter>,
 }
 
 impl RateLimiters {
@@ -138,6 +143,7 @@ impl RateLimiters {
             login: limiter(limits.login),
             token: limiter(limits.token),
             client: limiter(limits.client),
+            introspection: limiter(limits.introspection),
         }
     }
 }

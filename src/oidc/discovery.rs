@@ -19,6 +19,8 @@ pub const TOKEN_PATH: &str = "/api/token/v2";
 pub const USERINFO_PATH: &str = "/api/userinfo";
 /// The revocation endpoint (RFC 7009), below the issuer.
 pub const REVOCATION_PATH: &str = "/api/revoke";
+/// The introspection endpoint (RFC 7662), below the issuer.
+pub const INTROSPECTION_PATH: &str = "/api/introspect";
 /// The JWK Set, below the issuer.
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 /// Where people sign out, below the issuer.
@@ -37,6 +39,7 @@ struct ProviderMetadata<'a> {
     token_endpoint: String,
     userinfo_endpoint: String,
     revocation_endpoint: String,
+    introspection_endpoint: String,
     jwks_uri: String,
     scopes_supported: &'a [&'a str],
     response_types_supported: [&'a str; 1],
@@ -46,6 +49,7 @@ struct ProviderMetadata<'a> {
     id_token_signing_alg_values_supported: [&'a str; 1],
     token_endpoint_auth_methods_supported: Vec<&'a str>,
     revocation_endpoint_auth_methods_supported: Vec<&'a str>,
+    introspection_endpoint_auth_methods_supported: Vec<&'a str>,
     code_challenge_methods_supported: [&'a str; 1],
     prompt_values_supported: [&'a str; 4],
     claim_types_supported: [&'a str; 1],
@@ -59,15 +63,18 @@ struct ProviderMetadata<'a> {
 
 /// The document as JSON.
 pub fn document(issuer: &Issuer) -> Vec<u8> {
-    let methods = ClientAuthenticationMethod::ALL
-        .map(ClientAuthenticationMethod::as_str)
-        .to_vec();
+    let methods = ClientAuthenticationMethod::ALL.map(ClientAuthenticationMethod::as_str);
+    // A public client may not introspect.
+    let with_a_secret = methods
+        .into_iter()
+        .filter(|method| *method != ClientAuthenticationMethod::None.as_str());
     let metadata = ProviderMetadata {
         issuer: issuer.as_str(),
         authorization_endpoint: issuer.endpoint(AUTHORIZATION_PATH),
         token_endpoint: issuer.endpoint(TOKEN_PATH),
         userinfo_endpoint: issuer.endpoint(USERINFO_PATH),
         revocation_endpoint: issuer.endpoint(REVOCATION_PATH),
+        introspection_endpoint: issuer.endpoint(INTROSPECTION_PATH),
         jwks_uri: issuer.endpoint(JWKS_PATH),
         scopes_supported: &scope::SUPPORTED,
         response_types_supported: ["code"],
@@ -75,8 +82,9 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: ["RS256"],
-        token_endpoint_auth_methods_supported: methods.clone(),
-        revocation_endpoint_auth_methods_supported: methods,
+        token_endpoint_auth_methods_supported: methods.to_vec(),
+        revocation_endpoint_auth_methods_supported: methods.to_vec(),
+        introspection_endpoint_auth_methods_supported: with_a_secret.collect(),
         code_challenge_methods_supported: ["S256"],
         prompt_values_supported: ["none", "login", "consent", "select_account"],
         claim_types_supported: ["normal"],

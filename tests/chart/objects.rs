@@ -154,7 +154,7 @@ async fn the_binary_takes_these_arguments() {
         "keyring": { "signingKeyRotation": "30d" },
         "clients": { "allowOwnClientIds": true, "allowConsentSkip": true, "healInterval": "10m" },
         "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
-        "rateLimits": { "authorize": "5/s:20", "login": "5/s:20", "token": "5/s:20", "client": "off" },
+        "rateLimits": { "authorize": "5/s:20", "login": "5/s:20", "token": "5/s:20", "client": "off", "introspection": "off" },
         "persistence": { "recover": true },
         "tls": { "enabled": true, "secretName": "mine" },
     }))

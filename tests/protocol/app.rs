@@ -320,6 +320,14 @@ impl TestApp {
         self.ask("/api/revoke", client, &[("token", token)]).await
     }
 
+    /// Introspects a token as `client`: the response's JSON.
+    pub(crate) async fn introspect(&self, client: &str, token: &str) -> serde_json::Value {
+        let response = self.ask("/api/introspect", client, &[("token", token)]).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        response.json()
+    }
+
     /// Issues a code for `shop` and `ada` and redeems it: the response's JSON.
     pub(crate) async fn tokens(&self, scope: &str) -> serde_json::Value {
         let issued = self

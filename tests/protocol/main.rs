@@ -33,6 +33,7 @@ mod faults;
 mod forms;
 mod freshness;
 mod health;
+mod introspection;
 mod key_rotation;
 mod limits;
 mod logs;

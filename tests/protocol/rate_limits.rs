@@ -10,7 +10,7 @@ use claviger::http::rate_limit::{Limit, RateLimits};
 use http::{Request, StatusCode};
 use std::net::SocketAddr;
 
-use crate::app::{TestApp, TestResponse, basic, secret, token_request};
+use crate::app::{TestApp, TestResponse, basic, client_request, secret, token_request};
 use crate::browser::{Browser, PASSWORD, app_with_ada, assert_error_page};
 
 /// Small limits: one a second and three at once, of clients five.
@@ -21,6 +21,7 @@ fn small() -> Settings {
             login: Limit::new(1, 3),
             token: Limit::new(1, 3),
             client: Limit::new(1, 5),
+            introspection: Limit::new(1, 7),
         },
         trusted_proxies: TrustedProxies::new(["10.0.0.0/8".parse().unwrap()]),
     }
@@ -124,6 +125,36 @@ async fn rule_88_a_client_is_limited_by_itself() {
     send(refresh("shop", true))
         .await
         .assert_error(StatusCode::BAD_REQUEST, "invalid_grant");
+}
+
+/// A flood of token requests or revocations does not keep a resource server from introspecting, and the other way round;
+/// whoever does not authenticate pays with its network everywhere.
+#[tokio::test]
+async fn rule_88_introspection_is_not_starved() {
+    let app = limited_app().await;
+    let send = async |path: &str, right: bool| {
+        let secret = if right { secret("shop") } else { "wrong".to_owned() };
+        let request = client_request(path, Some(&basic("shop", &secret)), &[("token", "x")]);
+        app.send(from("192.0.2.1", request)).await
+    };
+    for _ in 0..5 {
+        assert_eq!(send("/api/revoke", true).await.status, StatusCode::OK);
+    }
+    assert_limited(&send("/api/revoke", true).await);
+    assert_limited(&app.send(from("192.0.2.1", refresh("shop", true))).await);
+    for _ in 0..7 {
+        assert_eq!(send("/api/introspect", true).await.status, StatusCode::OK);
+    }
+    assert_limited(&send("/api/introspect", true).await);
+    for path in ["/api/revoke", "/api/introspect", "/api/revoke"] {
+        send(path, false)
+            .await
+            .assert_error(StatusCode::UNAUTHORIZED, "invalid_client");
+    }
+    for path in ["/api/revoke", "/api/introspect"] {
+        assert_limited(&send(path, false).await);
+    }
+    assert_limited(&app.send(from("192.0.2.1", refresh("shop", false))).await);
 }
 
 /// Behind a trusted proxy each client has its own limits; who only claims to be behind one has not (rule 69).

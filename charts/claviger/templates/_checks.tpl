@@ -132,6 +132,7 @@ What the schema cannot say in words that help. The first template that needs one
 --rate-limit-login: rateLimits.login
 --rate-limit-token: rateLimits.token
 --rate-limit-client: rateLimits.client
+--rate-limit-introspection: rateLimits.introspection
 --tls-cert: tls
 --tls-key: tls
 {{- end -}}

@@ -1,0 +1,144 @@
+//! Introspection (RFC 7662): what a token is good for now, for whoever may know.
+//!
+//! A confidential client may look at its own tokens. Everything else about a token that somebody may not look at, that is
+//! unknown, expired or ended, is one answer, `inactive` (section 2.2): nothing is told about it. As with
+//! [revocation](super::revocation), `token_type_hint` has nothing to add to what a token's text says.
+
+use crate::clock::Timestamp;
+use crate::oidc::client::Client;
+use crate::oidc::error::ErrorCode;
+use crate::oidc::identifier::{ClientId, Subject};
+use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
+use crate::oidc::parameters::Parameters;
+use crate::oidc::scope::{PROFILE, ScopeSet};
+use crate::store::Redeemed;
+
+use super::Provider;
+use super::access_token::LiveAccessToken;
+use super::answer::{Answer, Failure, refused_because};
+use super::client_request::{ClientRequest, Identified, required};
+use super::fault::Fault;
+
+/// The parameters that the endpoint knows. Others are ignored.
+const PARAMETERS: [&str; 4] = ["token", "token_type_hint", "client_id", "client_secret"];
+
+/// What is known of a token that is good now (section 2.2).
+#[derive(Debug, PartialEq, Eq)]
+pub struct ActiveToken {
+    /// `scope`.
+    pub scope: ScopeSet,
+    /// `client_id`: whom it was issued to.
+    pub client_id: ClientId,
+    /// `username`: with the scope `profile`, which gives the name elsewhere too.
+    pub username: Option<String>,
+    /// `sub`.
+    pub subject: Subject,
+    /// `iat`.
+    pub issued_at: Option<Timestamp>,
+    /// `exp`.
+    pub expires_at: Timestamp,
+    /// What only access tokens have.
+    pub access_token: Option<AccessTokenDetails>,
+}
+
+/// What only access tokens have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AccessTokenDetails {
+    /// `aud`.
+    pub audience: String,
+    /// `jti`.
+    pub jti: String,
+}
+
+impl Provider {
+    /// What a token is good for, `None` where that is nothing or nothing that the client may know.
+    pub async fn introspect(&self, request: ClientRequest<'_>) -> Answer<Option<ActiveToken>> {
+        // Only servers introspect, so no script of any origin reads the answer.
+        let client = match self.identify(&request, &PARAMETERS).await {
+            Ok(Identified { client, .. }) => client,
+            Err(failure) => return Answer::to_no_origin(failure),
+        };
+        Answer {
+            result: self.look_at(&client, request.parameters).await,
+            origin_allowed: false,
+        }
+    }
+
+    async fn look_at(&self, client: &Client, form: &Parameters) -> Result<Option<ActiveToken>, Failure> {
+        // Section 2.1: whoever asks must be authorized, or the endpoint would try out tokens for anybody.
+        if client.is_public() {
+            return Err(refused_because(
+                ErrorCode::InvalidClient,
+                "client authentication failed",
+                "a public client may not introspect tokens",
+            ));
+        }
+        let token = required(form, "token")?;
+        if let Some(token) = OpaqueToken::parse(TokenKind::RefreshToken, token) {
+            return Ok(self.look_at_refresh_token(client, &token).await?);
+        }
+        match self.live_access_token(token).await {
+            Ok(token) => Ok(active_access_token(client, token)),
+            Err(Failure::Refused(_)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn look_at_refresh_token(
+        &self,
+        client: &Client,
+        token: &OpaqueToken,
+    ) -> Result<Option<ActiveToken>, Fault> {
+        let found = self
+            .store
+            .refresh_token(&token.hash())
+            .await
+            .map_err(Fault::store("look up a refresh token"))?;
+        let Some((token, grant)) = found else {
+            return Ok(None);
+        };
+        if grant.client_uid != client.uid || token.spent_at.is_some() {
+            return Ok(None);
+        }
+        let live = self
+            .store
+            .live_grant(&grant.id)
+            .await
+            .map_err(Fault::store("look up a grant"))?;
+        Ok(live.map(|live| ActiveToken {
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            access_token: None,
+            ..of_grant(live.grant.scope.clone(), live)
+        }))
+    }
+}
+
+fn active_access_token(client: &Client, token: LiveAccessToken) -> Option<ActiveToken> {
+    let LiveAccessToken { claims, live } = token;
+    if live.grant.client_uid != client.uid {
+        return None;
+    }
+    let second = |second| Timestamp::from_second(second).ok();
+    Some(ActiveToken {
+        issued_at: second(claims.iat),
+        expires_at: second(claims.exp)?,
+        access_token: Some(AccessTokenDetails {
+            audience: claims.aud.into_owned(),
+            jti: claims.jti.into_owned(),
+        }),
+        ..of_grant(ScopeSet::parse(&claims.scope), live)
+    })
+}
+
+fn of_grant(scope: ScopeSet, live: Redeemed) -> ActiveToken {
+    ActiveToken {
+        username: scope.contains(PROFILE).then_some(live.user.user.username),
+        client_id: live.grant.client_id,
+        subject: live.user.user.subject,
+        issued_at: None,
+        expires_at: live.grant.expires_at,
+        access_token: None,
+        scope,
+    }
+}
