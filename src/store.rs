@@ -54,6 +54,9 @@ pub enum RegisterClient {
     ClientIdHeld(ResourceRef),
     /// Another resource of the namespace holds the Secret's name; nothing was written.
     SecretNameHeld(ResourceRef),
+    /// The `client_id` is, or was, the subject of a person; nothing was written. In a token of a client that acts for
+    /// itself it would be taken for theirs (RFC 9068 section 5, RFC 9700 section 4.15).
+    ClientIdIsSubject,
 }
 
 /// What rotating a client secret came to.
@@ -78,6 +81,8 @@ pub enum RegisterUser {
     SubjectHeld(ResourceRef),
     /// The subject belonged to a user who was deleted, and is never given to another (OpenID Connect Core section 8).
     SubjectRetired,
+    /// The subject is the `client_id` of a client, see [`RegisterClient::ClientIdIsSubject`]; nothing was written.
+    SubjectIsClientId(ResourceRef),
 }
 
 /// What a sign-in came to.
@@ -221,9 +226,10 @@ pub trait Store: Send + Sync + 'static {
     /// Registers a client or replaces its metadata, keyed by its uid. The secret versions of a client that is known stay
     /// as they are; those given are for one that is not. Ends an absence. A claim that is held by another uid stays, unless
     /// its resource has the very namespace and name of this one: then it was deleted and made again, and the old client is
-    /// removed here.
+    /// removed here. An id that is a person's subject is refused to a client that is new or acts for itself.
     ///
-    /// SQL: `DELETE FROM clients WHERE namespace = $2 AND name = $3 AND uid <> $1`; `INSERT INTO clients … ON CONFLICT (uid) DO
+    /// SQL: `SELECT FROM users WHERE subject = $4` and the same of `retired_subjects`; `DELETE FROM clients WHERE namespace =
+    /// $2 AND name = $3 AND uid <> $1`; `INSERT INTO clients … ON CONFLICT (uid) DO
     /// UPDATE SET … , absent_since = NULL`; a violation of `UNIQUE (client_id)` or `UNIQUE (namespace, secret_name)` rolls
     /// back, and a `SELECT` names the holder.
     async fn register_client(&self, registration: ClientRegistration) -> Result<RegisterClient, StoreError>;
@@ -300,9 +306,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Registers a user or replaces what is known of them, keyed by uid. Becoming disabled, or another password than the
     /// resource gave before (another source and another hash), ends all sessions and grants, and the password that the
-    /// person chose. A retired subject is given to nobody but who `restores_subject`, which ends its retirement.
+    /// person chose. A retired subject is given to nobody but who `restores_subject`, which ends its retirement; that of a
+    /// client is given to nobody.
     ///
-    /// SQL: `DELETE FROM retired_subjects WHERE subject = $4 AND $5`; `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
+    /// SQL: `SELECT FROM clients WHERE client_id = $4`; `DELETE FROM retired_subjects WHERE subject = $4 AND $5`; `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
     /// `SELECT … FROM users WHERE uid = $1 FOR UPDATE`; `INSERT INTO users … SELECT … WHERE NOT EXISTS (SELECT FROM
     /// retired_subjects WHERE subject = $4) ON CONFLICT (uid) DO UPDATE SET …`; on a change that ends things `DELETE FROM
     /// sessions` and `DELETE FROM grants WHERE user_uid = $1`; a violation of `UNIQUE (username)` or `UNIQUE (subject)`
@@ -528,6 +535,22 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `UPDATE grants SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL`.
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError>;
+
+    /// The client that an access token without a grant hangs on, if it is live and the token was not revoked. `jti` is the
+    /// hash of the token's.
+    ///
+    /// SQL: `SELECT … FROM clients WHERE uid = $1 AND NOT suspended AND absent_since IS NULL AND NOT EXISTS (SELECT FROM
+    /// revoked_access_tokens WHERE jti = $2)`.
+    async fn client_of_access_token(
+        &self,
+        uid: &ResourceUid,
+        jti: &TokenHash,
+    ) -> Result<Option<ClientRecord>, StoreError>;
+
+    /// Revokes an access token that hangs on no grant. It is remembered until the token would have expired.
+    ///
+    /// SQL: `INSERT INTO revoked_access_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`.
+    async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError>;
 
     // --- failed attempts ---
 

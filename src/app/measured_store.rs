@@ -100,6 +100,8 @@ measured! {
     client_by_uid(uid: &ResourceUid) -> Option<ClientRecord>;
     clients() -> Vec<ClientRecord>;
     origin_is_registered(origin: &str) -> bool;
+    client_of_access_token(uid: &ResourceUid, jti: &TokenHash) -> Option<ClientRecord>;
+    revoke_access_token(jti: &TokenHash, expires_at: Timestamp) -> ();
     mark_clients_absent(uids: &[ResourceUid]) -> ();
     remove_client(uid: &ResourceUid) -> ();
     register_user(registration: UserRegistration) -> RegisterUser;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::identifier::GrantId;
+use super::identifier::{GrantId, ResourceUid};
 
 /// `typ` of its header (RFC 9068 section 2.1): what keeps an ID token from passing for an access token.
 pub const TYP: &str = "at+jwt";
@@ -14,7 +14,7 @@ pub const TYP: &str = "at+jwt";
 pub struct AccessTokenClaims<'a> {
     /// The issuer, byte for byte as in discovery.
     pub iss: Cow<'a, str>,
-    /// The End-User.
+    /// The End-User, or the client itself: then it equals `client_id`, which no End-User's ever does.
     pub sub: Cow<'a, str>,
     /// The issuer: its userinfo endpoint is the resource, as long as no other was asked for.
     pub aud: Cow<'a, str>,
@@ -22,22 +22,42 @@ pub struct AccessTokenClaims<'a> {
     pub exp: i64,
     /// Seconds.
     pub iat: i64,
-    /// `<grant>.<random>`: unique, and it names the grant without which the token is dead at our own endpoints.
+    /// Unique, and it names the [`Basis`] without which the token is dead at our own endpoints.
     pub jti: Cow<'a, str>,
     /// The client that it was issued to.
     pub client_id: Cow<'a, str>,
-    /// Space separated.
+    /// Space separated; left out when there is none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub scope: Cow<'a, str>,
 }
 
-/// Makes a `jti`.
-pub fn jti(grant: &GrantId, unique: &str) -> String {
-    format!("{grant}.{unique}")
+/// What an access token hangs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Basis {
+    /// What a person allowed.
+    Grant(GrantId),
+    /// A client that acts for itself. By the resource behind it: one that is made again under the same name is another.
+    Client(ResourceUid),
 }
 
-/// The grant that a `jti` names.
-pub fn grant_of(jti: &str) -> Option<GrantId> {
-    jti.rsplit_once('.').map(|(grant, _)| GrantId::new(grant))
+/// Grants have ids of the base64url alphabet, which lacks the colon.
+const CLIENT_PREFIX: &str = "client:";
+
+/// Makes a `jti`: `<grant>.<unique>` or `client:<uid>.<unique>`.
+pub fn jti(basis: &Basis, unique: &str) -> String {
+    match basis {
+        Basis::Grant(grant) => format!("{grant}.{unique}"),
+        Basis::Client(uid) => format!("{CLIENT_PREFIX}{uid}.{unique}"),
+    }
+}
+
+/// What a `jti` names.
+pub fn basis_of(jti: &str) -> Option<Basis> {
+    let (basis, _) = jti.rsplit_once('.')?;
+    Some(match basis.strip_prefix(CLIENT_PREFIX) {
+        Some(uid) => Basis::Client(ResourceUid::new(uid)),
+        None => Basis::Grant(GrantId::new(basis)),
+    })
 }
 
 #[cfg(test)]
@@ -45,10 +65,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_jti_names_its_grant() {
-        let grant = GrantId::new("grant");
-        assert_eq!(grant_of(&jti(&grant, "unique")), Some(grant));
-        assert_eq!(grant_of("no-grant"), None);
+    fn a_jti_names_what_the_token_hangs_on() {
+        for basis in [
+            Basis::Grant(GrantId::new("grant")),
+            Basis::Client(ResourceUid::new("0d8e3c4e-7b1f-4a57-9c3a-6f5d2b1e8a90")),
+            Basis::Client(ResourceUid::new("with.dots")),
+        ] {
+            assert_eq!(basis_of(&jti(&basis, "unique")), Some(basis));
+        }
+        assert_eq!(basis_of("nothing"), None);
     }
 
     /// Wrongly typed times fail; they are never skipped (rule 50).

@@ -1,8 +1,11 @@
 //! Access tokens that come back: which are good now, and what they stand for.
 
-use crate::oidc::access_token::{self, AccessTokenClaims};
+use crate::oidc::access_token::{self, AccessTokenClaims, Basis};
 use crate::oidc::error::ErrorCode;
+use crate::oidc::identifier::{ClientId, ResourceUid};
+use crate::oidc::opaque_token::TokenHash;
 use crate::store::Redeemed;
+use crate::store::records::ClientRecord;
 
 use super::Provider;
 use super::answer::{Failure, refused_because};
@@ -11,8 +14,33 @@ use super::fault::Fault;
 /// An access token that is good now.
 pub(super) struct LiveAccessToken {
     pub(super) claims: AccessTokenClaims<'static>,
-    /// The grant that it hangs on, and the user as registered now.
-    pub(super) live: Redeemed,
+    pub(super) behind: Behind,
+}
+
+/// What an access token hangs on, as it stands now.
+pub(super) enum Behind {
+    /// A grant, and the person who gave it.
+    Person(Box<Redeemed>),
+    /// A client that acts for itself.
+    Client(Box<ClientRecord>),
+}
+
+impl Behind {
+    /// The client that it was issued to.
+    pub(super) fn client_uid(&self) -> &ResourceUid {
+        match self {
+            Self::Person(live) => &live.grant.client_uid,
+            Self::Client(record) => &record.client.uid,
+        }
+    }
+
+    /// The id of that client.
+    pub(super) fn client_id(&self) -> &ClientId {
+        match self {
+            Self::Person(live) => &live.grant.client_id,
+            Self::Client(record) => &record.client.client_id,
+        }
+    }
 }
 
 impl Provider {
@@ -31,14 +59,24 @@ impl Provider {
         if claims.exp <= self.clock.now().as_second() {
             return Err(invalid("the token expired"));
         }
-        let grant = access_token::grant_of(&claims.jti).ok_or_else(|| invalid("jti names no grant"))?;
-        let live = self
-            .store
-            .live_grant(&grant)
-            .await
-            .map_err(Fault::store("look up a grant"))?
-            .ok_or_else(|| invalid("the grant ended, or its client, user or session did"))?;
-        Ok(LiveAccessToken { claims, live })
+        let behind = match access_token::basis_of(&claims.jti) {
+            Some(Basis::Grant(grant)) => self
+                .store
+                .live_grant(&grant)
+                .await
+                .map_err(Fault::store("look up a grant"))?
+                .map(|live| Behind::Person(Box::new(live)))
+                .ok_or_else(|| invalid("the grant ended, or its client, user or session did"))?,
+            Some(Basis::Client(uid)) => self
+                .store
+                .client_of_access_token(&uid, &TokenHash::of(claims.jti.as_bytes()))
+                .await
+                .map_err(Fault::store("look up the client of an access token"))?
+                .map(|record| Behind::Client(Box::new(record)))
+                .ok_or_else(|| invalid("the token was revoked, or its client ended"))?,
+            None => return Err(invalid("jti names nothing that the token could hang on")),
+        };
+        Ok(LiveAccessToken { claims, behind })
     }
 }
 

@@ -7,18 +7,43 @@ use crate::oidc::scope::ScopeSet;
 use crate::store::records::{GrantRecord, UserRecord};
 
 pub(super) mod authorization_code;
+pub(super) mod client_credentials;
 pub(super) mod refresh_token;
 
 /// What every grant type reduces to.
 pub(super) struct Authorization {
-    /// Who allowed what to which client.
+    /// For whom the client acts.
+    pub(super) holder: Holder,
+    /// What this request asks for of what was allowed; never more than the grant has.
+    pub(super) scope: ScopeSet,
+    /// Already stored with the grant's own operation.
+    pub(super) refresh_token: Option<OpaqueToken>,
+}
+
+/// For whom a client acts.
+pub(super) enum Holder {
+    /// For a person who has allowed it.
+    Person(Box<Person>),
+    /// For itself.
+    Client,
+}
+
+/// A person who has allowed something.
+pub(super) struct Person {
+    /// What to which client.
     pub(super) grant: GrantRecord,
     /// The user as registered now.
     pub(super) user: UserRecord,
-    /// What this request asks for of what was allowed; never more than the grant has.
-    pub(super) scope: ScopeSet,
     /// For the ID token.
     pub(super) nonce: Option<String>,
-    /// Already stored with the grant's own operation.
-    pub(super) refresh_token: Option<OpaqueToken>,
+}
+
+impl Authorization {
+    /// The person, if there is one.
+    pub(super) fn person(&self) -> Option<&Person> {
+        match &self.holder {
+            Holder::Person(person) => Some(person),
+            Holder::Client => None,
+        }
+    }
 }

@@ -7,14 +7,14 @@
 use crate::clock::Timestamp;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
-use crate::oidc::identifier::{ClientId, Subject};
+use crate::oidc::identifier::ClientId;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
 use crate::oidc::scope::{PROFILE, ScopeSet};
 use crate::store::Redeemed;
 
 use super::Provider;
-use super::access_token::LiveAccessToken;
+use super::access_token::{Behind, LiveAccessToken};
 use super::answer::{Answer, Failure, refused_because};
 use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
@@ -31,8 +31,8 @@ pub struct ActiveToken {
     pub client_id: ClientId,
     /// `username`: with the scope `profile`, which gives the name elsewhere too.
     pub username: Option<String>,
-    /// `sub`.
-    pub subject: Subject,
+    /// `sub`, as in the token itself.
+    pub subject: String,
     /// `iat`.
     pub issued_at: Option<Timestamp>,
     /// `exp`.
@@ -106,39 +106,41 @@ impl Provider {
             .await
             .map_err(Fault::store("look up a grant"))?;
         Ok(live.map(|live| ActiveToken {
+            username: username(&live.grant.scope, &live),
+            client_id: live.grant.client_id,
+            subject: live.user.user.subject.as_str().to_owned(),
             issued_at: token.issued_at,
             expires_at: token.expires_at,
             access_token: None,
-            ..of_grant(live.grant.scope.clone(), live)
+            scope: live.grant.scope,
         }))
     }
 }
 
 fn active_access_token(client: &Client, token: LiveAccessToken) -> Option<ActiveToken> {
-    let LiveAccessToken { claims, live } = token;
-    if live.grant.client_uid != client.uid {
+    let LiveAccessToken { claims, behind } = token;
+    if *behind.client_uid() != client.uid {
         return None;
     }
     let second = |second| Timestamp::from_second(second).ok();
+    let scope = ScopeSet::parse(&claims.scope);
     Some(ActiveToken {
+        username: match &behind {
+            Behind::Person(live) => username(&scope, live),
+            Behind::Client(_) => None,
+        },
+        client_id: behind.client_id().clone(),
+        subject: claims.sub.into_owned(),
         issued_at: second(claims.iat),
         expires_at: second(claims.exp)?,
         access_token: Some(AccessTokenDetails {
             audience: claims.aud.into_owned(),
             jti: claims.jti.into_owned(),
         }),
-        ..of_grant(ScopeSet::parse(&claims.scope), live)
+        scope,
     })
 }
 
-fn of_grant(scope: ScopeSet, live: Redeemed) -> ActiveToken {
-    ActiveToken {
-        username: scope.contains(PROFILE).then_some(live.user.user.username),
-        client_id: live.grant.client_id,
-        subject: live.user.user.subject,
-        issued_at: None,
-        expires_at: live.grant.expires_at,
-        access_token: None,
-        scope,
-    }
+fn username(scope: &ScopeSet, live: &Redeemed) -> Option<String> {
+    scope.contains(PROFILE).then(|| live.user.user.username.clone())
 }

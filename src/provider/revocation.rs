@@ -4,17 +4,20 @@
 //! right, wrong or unknown, changes the answer (section 2.1 lets it be ignored). Whichever token of a grant is presented,
 //! the grant ends, with its refresh tokens and access tokens (section 2 asks for the first and allows the second): an app
 //! that gives a token up has signed somebody out. Userinfo and introspection know at once; a resource server that only
-//! verifies signatures waits for the expiry.
+//! verifies signatures waits for the expiry. A token of a client that acts for itself hangs on no grant and ends alone.
 
+use crate::clock::Timestamp;
+use crate::oidc::access_token::AccessTokenClaims;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::id_token;
-use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
+use crate::oidc::identifier::ResourceUid;
+use crate::oidc::opaque_token::{OpaqueToken, TokenHash, TokenKind};
 use crate::oidc::parameters::Parameters;
 use crate::store::records::GrantRecord;
 
 use super::Provider;
-use super::access_token::LiveAccessToken;
+use super::access_token::{Behind, LiveAccessToken};
 use super::answer::{Answer, Failure, refused};
 use super::audit;
 use super::client_request::{ClientRequest, Identified, required};
@@ -23,8 +26,28 @@ use super::fault::Fault;
 /// The parameters that the endpoint knows. Others are ignored.
 const PARAMETERS: [&str; 4] = ["token", "token_type_hint", "client_id", "client_secret"];
 
+/// What a presented token hangs on.
+enum Found {
+    /// What a person allowed.
+    OnGrant(Box<GrantRecord>),
+    /// A client that acts for itself.
+    OnClient {
+        uid: ResourceUid,
+        claims: Box<AccessTokenClaims<'static>>,
+    },
+}
+
+impl Found {
+    fn client_uid(&self) -> &ResourceUid {
+        match self {
+            Self::OnGrant(grant) => &grant.client_uid,
+            Self::OnClient { uid, .. } => uid,
+        }
+    }
+}
+
 impl Provider {
-    /// Ends the grant of the presented token. A token that is unknown, expired or revoked already is no error (section
+    /// Ends what the presented token hangs on. A token that is unknown, expired or revoked already is no error (section
     /// 2.2): it is as dead as was asked for.
     pub async fn revoke(&self, request: ClientRequest<'_>) -> Answer<()> {
         match self.identify(&request, &PARAMETERS).await {
@@ -40,16 +63,24 @@ impl Provider {
     }
 
     async fn revoke_token(&self, client: &Client, form: &Parameters) -> Result<(), Failure> {
-        let Some(grant) = self.grant_behind(required(form, "token")?).await? else {
+        let Some(found) = self.find_token(required(form, "token")?).await? else {
             return Ok(());
         };
         // Section 2.1: refused, and the client is told so.
-        if grant.client_uid != client.uid {
+        if *found.client_uid() != client.uid {
             return Err(refused(
                 ErrorCode::InvalidGrant,
                 "the token was issued to another client",
             ));
         }
+        match found {
+            Found::OnGrant(grant) => self.revoke_whole_grant(client, &grant).await,
+            Found::OnClient { claims, .. } => self.revoke_single(client, &claims).await,
+        }
+        .map_err(Failure::from)
+    }
+
+    async fn revoke_whole_grant(&self, client: &Client, grant: &GrantRecord) -> Result<(), Fault> {
         if grant.revoked_at.is_some() {
             return Ok(());
         }
@@ -66,8 +97,23 @@ impl Provider {
         Ok(())
     }
 
-    /// The grant that a token hangs on, if there is one.
-    async fn grant_behind(&self, token: &str) -> Result<Option<GrantRecord>, Failure> {
+    /// A client that acts for itself has no grant, so one token ends and the others stay.
+    async fn revoke_single(&self, client: &Client, claims: &AccessTokenClaims<'_>) -> Result<(), Fault> {
+        let expires_at = Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX);
+        self.store
+            .revoke_access_token(&TokenHash::of(claims.jti.as_bytes()), expires_at)
+            .await
+            .map_err(Fault::store("revoke an access token"))?;
+        audit::record(&audit::Event {
+            name: "access_token_revoked",
+            client_id: Some(&client.client_id),
+            ..audit::Event::default()
+        });
+        Ok(())
+    }
+
+    /// What a token hangs on, if it is one and may still be good for something.
+    async fn find_token(&self, token: &str) -> Result<Option<Found>, Failure> {
         if let Some(token) = OpaqueToken::parse(TokenKind::RefreshToken, token) {
             // A spent one too: whoever holds an old token of the family wants its end no less.
             let found = self
@@ -75,7 +121,7 @@ impl Provider {
                 .refresh_token(&token.hash())
                 .await
                 .map_err(Fault::store("look up a refresh token"))?;
-            return Ok(found.map(|(_, grant)| grant));
+            return Ok(found.map(|(_, grant)| Found::OnGrant(Box::new(grant))));
         }
         if self.is_of_another_type(token) {
             return Err(refused(
@@ -84,7 +130,13 @@ impl Provider {
             ));
         }
         match self.live_access_token(token).await {
-            Ok(LiveAccessToken { live, .. }) => Ok(Some(live.grant)),
+            Ok(LiveAccessToken { claims, behind }) => Ok(Some(match behind {
+                Behind::Person(live) => Found::OnGrant(Box::new(live.grant)),
+                Behind::Client(record) => Found::OnClient {
+                    uid: record.client.uid,
+                    claims: Box::new(claims),
+                },
+            })),
             Err(Failure::Refused(_)) => Ok(None),
             Err(failure) => Err(failure),
         }

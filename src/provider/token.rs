@@ -18,7 +18,7 @@ use super::answer::{Answer, Failure, refused, refused_because};
 use super::audit;
 use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
-use super::grant::{Authorization, authorization_code, refresh_token};
+use super::grant::{Authorization, authorization_code, client_credentials, refresh_token};
 
 mod mint;
 
@@ -42,9 +42,9 @@ pub struct TokenResponse {
     pub expires_in: Duration,
     /// The next refresh token, if the client registered that grant type.
     pub refresh_token: Option<OpaqueToken>,
-    /// With the scope `openid`.
+    /// With the scope `openid`, which only a person can give.
     pub id_token: Option<Zeroizing<String>>,
-    /// What the access token is good for.
+    /// What the access token is good for; empty for a client that acts for itself.
     pub scope: String,
 }
 
@@ -70,14 +70,19 @@ impl Provider {
                 authorization_code::authorize(self, client, form).await?,
             ),
             GrantType::RefreshToken => ("refreshed", refresh_token::authorize(self, client, form).await?),
+            GrantType::ClientCredentials => (
+                "client_token_issued",
+                client_credentials::authorize(client, form)?,
+            ),
         };
         let authorization = self.apply_policy(client, authorization).await?;
         let response = self.mint(client, &authorization)?;
+        let person = authorization.person();
         audit::record(&audit::Event {
             name: event,
             client_id: Some(&client.client_id),
-            subject: Some(&authorization.user.user.subject),
-            grant: Some(&authorization.grant.id),
+            subject: person.map(|person| &person.user.user.subject),
+            grant: person.map(|person| &person.grant.id),
         });
         Ok(TokenResponse {
             refresh_token: authorization.refresh_token,
@@ -92,17 +97,19 @@ impl Provider {
         client: &Client,
         mut authorization: Authorization,
     ) -> Result<Authorization, Failure> {
-        if !client.access.allows(&authorization.user.user) {
+        if let Some(person) = authorization.person()
+            && !client.access.allows(&person.user.user)
+        {
             // The grant's operation has stored a refresh token already; nobody may use it.
             self.store
-                .revoke_grant(&authorization.grant.id)
+                .revoke_grant(&person.grant.id)
                 .await
                 .map_err(Fault::store("revoke a grant"))?;
             audit::record(&audit::Event {
                 name: "access_lost_grant_revoked",
                 client_id: Some(&client.client_id),
-                subject: Some(&authorization.user.user.subject),
-                grant: Some(&authorization.grant.id),
+                subject: Some(&person.user.user.subject),
+                grant: Some(&person.grant.id),
             });
             return Err(refused_because(
                 ErrorCode::InvalidGrant,

@@ -7,7 +7,7 @@ use crate::oidc::identifier::ClientId;
 use crate::oidc::scope::{OPENID, ScopeSet};
 
 use super::Provider;
-use super::access_token::LiveAccessToken;
+use super::access_token::{Behind, LiveAccessToken};
 use super::answer::{Answer, refused};
 use super::fault::Fault;
 
@@ -27,25 +27,24 @@ impl Userinfo {
 impl Provider {
     /// Answers a userinfo request with the access token that it carries.
     pub async fn userinfo(&self, token: &str, origin: Option<&str>) -> Answer<Userinfo> {
-        let LiveAccessToken { claims, live } = match self.live_access_token(token).await {
+        let LiveAccessToken { claims, behind } = match self.live_access_token(token).await {
             Ok(found) => found,
             Err(failure) => return Answer::to_no_origin(failure),
         };
-        let origin_allowed = match self.client_allows_origin(&live.grant.client_id, origin).await {
+        let origin_allowed = match self.client_allows_origin(behind.client_id(), origin).await {
             Ok(allowed) => allowed,
             Err(fault) => return Answer::to_no_origin(fault),
         };
         let scope = ScopeSet::parse(&claims.scope);
-        let result = if scope.contains(OPENID) {
-            Ok(Userinfo {
+        let result = match behind {
+            Behind::Person(live) if scope.contains(OPENID) => Ok(Userinfo {
                 user: live.user.user,
                 scope,
-            })
-        } else {
-            Err(refused(
+            }),
+            Behind::Person(_) | Behind::Client(_) => Err(refused(
                 ErrorCode::InsufficientScope,
                 "the scope openid is required",
-            ))
+            )),
         };
         Answer {
             result,

@@ -3,6 +3,7 @@
 //! Each method only opens a transaction and calls a function of the submodule for its kind of record; those functions
 //! are plain, synchronous and take the time as a value.
 
+pub(super) mod access_tokens;
 pub(super) mod accounts;
 pub(super) mod authorization_codes;
 pub(super) mod binding;
@@ -367,6 +368,22 @@ impl<E: Engine> Store for E {
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(move |transaction, now| grants::revoke(transaction, now, &id))
+            .await
+    }
+
+    async fn client_of_access_token(
+        &self,
+        uid: &ResourceUid,
+        jti: &TokenHash,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        let (uid, jti) = (uid.clone(), *jti);
+        self.read(move |view, _| access_tokens::client(view, &uid, &jti))
+            .await
+    }
+
+    async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError> {
+        let jti = *jti;
+        self.write(move |transaction, _| access_tokens::revoke(transaction, &jti, expires_at))
             .await
     }
 

@@ -218,6 +218,25 @@ async fn what_does_not_fit_together_is_refused() {
         &with("grantTypes", &json!(["refresh_token"])),
     )
     .await;
+    refused(
+        world,
+        "OidcClient",
+        "redirectUris",
+        &json!({"grantTypes": ["authorization_code", "client_credentials"]}),
+    )
+    .await;
+    for (grant_types, methods) in [
+        (
+            json!(["client_credentials", "refresh_token"]),
+            json!(["client_secret_basic"]),
+        ),
+        (json!(["client_credentials"]), json!(["none"])),
+    ] {
+        let spec = json!({"grantTypes": grant_types, "tokenEndpointAuthMethods": methods});
+        refused(world, "OidcClient", "grantTypes", &spec).await;
+    }
+    let alone = json!({"grantTypes": ["client_credentials"]});
+    ask(world, "OidcClient", "x", &alone).await.unwrap();
     for methods in [
         json!(["none", "client_secret_basic"]),
         json!(["client_secret_post", "none"]),

@@ -34,5 +34,6 @@ mod recovery;
 mod restart;
 mod rights;
 mod scenario;
+mod services;
 mod tls;
 mod wire;

@@ -87,7 +87,7 @@ async fn rule_55_discovery_advertises_what_works() {
         ("response_modes_supported", json!(["query"])),
         (
             "grant_types_supported",
-            json!(["authorization_code", "refresh_token"]),
+            json!(["authorization_code", "refresh_token", "client_credentials"]),
         ),
         ("subject_types_supported", json!(["public"])),
         ("id_token_signing_alg_values_supported", json!(["RS256"])),

@@ -362,6 +362,20 @@ impl Store for FaultyStore {
         self.inner.revoke_grant(id).await
     }
 
+    async fn client_of_access_token(
+        &self,
+        uid: &ResourceUid,
+        jti: &TokenHash,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        self.reach("client_of_access_token")?;
+        self.inner.client_of_access_token(uid, jti).await
+    }
+
+    async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError> {
+        self.reach("revoke_access_token")?;
+        self.inner.revoke_access_token(jti, expires_at).await
+    }
+
     async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError> {
         self.reach("begin_attempt")?;
         self.inner.begin_attempt(buckets).await

@@ -47,12 +47,18 @@ async fn rule_59_an_active_token_says_what_it_is_good_for() {
         "active": true, "scope": "offline_access openid profile", "client_id": "team-a.shop", "username": "ada",
         "exp": now + 14 * 24 * 3600, "iat": now, "nbf": now, "sub": "subject-ada", "iss": ISSUER,
     });
-    assert_eq!(app.introspect("shop", text(&tokens, "refresh_token")).await, expected);
+    assert_eq!(
+        app.introspect("shop", text(&tokens, "refresh_token")).await,
+        expected
+    );
 
     let tokens = app.tokens("openid offline_access").await;
     expected["scope"] = json!("offline_access openid");
     expected.as_object_mut().unwrap().remove("username");
-    assert_eq!(app.introspect("shop", text(&tokens, "refresh_token")).await, expected);
+    assert_eq!(
+        app.introspect("shop", text(&tokens, "refresh_token")).await,
+        expected
+    );
 }
 
 /// A client looks at its own tokens only; of others' it learns nothing, not even that they exist.
@@ -94,7 +100,10 @@ async fn rule_59_what_is_not_active_is_exactly_that() {
     assert_eq!(app.introspect("shop", access_token).await["active"], true);
     app.advance(Duration::from_secs(1));
     assert_eq!(app.introspect("shop", access_token).await, inactive(), "expired");
-    assert_eq!(app.introspect("shop", text(&next, "refresh_token")).await["active"], true);
+    assert_eq!(
+        app.introspect("shop", text(&next, "refresh_token")).await["active"],
+        true
+    );
     app.advance(Duration::from_hours(14 * 24));
     assert_eq!(
         app.introspect("shop", text(&next, "refresh_token")).await,
@@ -108,7 +117,11 @@ async fn rule_59_what_is_not_active_is_exactly_that() {
 async fn rule_59_a_token_ends_with_what_it_hangs_on() {
     async fn assert_ended(app: &TestApp, tokens: &Value, why: &str) {
         for name in ["access_token", "refresh_token"] {
-            assert_eq!(app.introspect("shop", text(tokens, name)).await, inactive(), "{why}");
+            assert_eq!(
+                app.introspect("shop", text(tokens, name)).await,
+                inactive(),
+                "{why}"
+            );
         }
     }
     async fn issued(scope: &str) -> (TestApp, crate::app::Issued, Value) {
@@ -152,8 +165,10 @@ async fn rule_59_a_token_ends_with_what_it_hangs_on() {
     assert_ended(&app, &tokens, "consent").await;
 
     let (app, _, tokens) = issued(SCOPE).await;
-    app.register_client("shop", |registration| registration.client.uid = ResourceUid::new("uid-again"))
-        .await;
+    app.register_client("shop", |registration| {
+        registration.client.uid = ResourceUid::new("uid-again")
+    })
+    .await;
     assert_ended(&app, &tokens, "a client of the same name").await;
 }
 
@@ -240,7 +255,10 @@ async fn rule_82_a_store_that_is_away_makes_no_token_inactive() {
     let tokens = app.tokens("openid").await;
     for (name, operations) in [
         ("access_token", vec!["*", "client", "live_grant"]),
-        ("refresh_token", vec!["*", "client", "refresh_token", "live_grant"]),
+        (
+            "refresh_token",
+            vec!["*", "client", "refresh_token", "live_grant"],
+        ),
     ] {
         for operation in operations {
             app.store.fail(operation, Fault::Unavailable);

@@ -24,6 +24,7 @@ mod authorization_code;
 mod authorize;
 mod authorize_faults;
 mod client_authentication;
+mod client_credentials;
 mod clock_steps;
 mod consent;
 mod cors;

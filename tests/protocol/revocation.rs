@@ -73,7 +73,11 @@ async fn rule_60_a_dead_token_is_no_error() {
     app.advance(Duration::from_mins(10));
     assert_done(&app.revoke("shop", text(&live, "access_token")).await);
     let refreshed = app.refresh("shop", text(&live, "refresh_token")).await;
-    assert_eq!(refreshed.status, StatusCode::OK, "an expired access token ended it");
+    assert_eq!(
+        refreshed.status,
+        StatusCode::OK,
+        "an expired access token ended it"
+    );
 }
 
 /// A token of another client is refused and stays as it is, whether the client has a secret or not.
@@ -130,7 +134,10 @@ async fn rule_33_whose_tokens_may_be_revoked_is_known() {
     ] {
         let response = app.send(client_request(PATH, authorization, &form)).await;
         response.assert_error(StatusCode::UNAUTHORIZED, "invalid_client");
-        assert_eq!(response.header("www-authenticate").is_some(), authorization.is_some());
+        assert_eq!(
+            response.header("www-authenticate").is_some(),
+            authorization.is_some()
+        );
     }
     assert!(is_alive(&app, &tokens).await);
 
@@ -167,7 +174,10 @@ async fn rule_60_other_kinds_cannot_be_revoked() {
         let response = app.revoke("shop", other).await;
         response.assert_error(StatusCode::BAD_REQUEST, "unsupported_token_type");
     }
-    assert_done(&app.revoke("shop", &format!("{}A", text(&tokens, "id_token"))).await);
+    assert_done(
+        &app.revoke("shop", &format!("{}A", text(&tokens, "id_token")))
+            .await,
+    );
     assert!(is_alive(&app, &tokens).await);
     assert_eq!(app.redeem("shop", &issued.code).await.status, StatusCode::OK);
 }
@@ -215,7 +225,11 @@ async fn rule_24_revocation_is_the_post_of_a_form() {
         vec![],
         vec![("token", "")],
         vec![("token", token), ("token", token)],
-        vec![("token", token), ("token_type_hint", "a"), ("token_type_hint", "b")],
+        vec![
+            ("token", token),
+            ("token_type_hint", "a"),
+            ("token_type_hint", "b"),
+        ],
     ] {
         let response = app.ask(PATH, "shop", &form).await;
         response.assert_error(StatusCode::BAD_REQUEST, "invalid_request");
@@ -256,8 +270,12 @@ async fn rule_87_revocations_are_audited() {
         app.revoke("shop", text(&tokens, "access_token")).await;
     }
     app.revoke("shop", "nonsense").await;
-    app.send(client_request(PATH, Some(&basic("shop", "wrong")), &[("token", "x")]))
-        .await;
+    app.send(client_request(
+        PATH,
+        Some(&basic("shop", "wrong")),
+        &[("token", "x")],
+    ))
+    .await;
     let events = log.audit();
     let names: Vec<_> = events
         .iter()

@@ -11,6 +11,7 @@ mod clock;
 #[path = "../common/fixtures.rs"]
 mod fixtures;
 
+mod access_tokens;
 mod accounts;
 mod belonging;
 mod bench;
@@ -50,6 +51,11 @@ macro_rules! for_each_back_end {
 }
 
 for_each_back_end! {
+    access_tokens {
+        rule_60_a_revoked_access_token_stays_revoked,
+        rule_20_a_token_is_dead_without_its_client,
+        rule_56_a_client_id_is_nobodys_subject,
+    }
     accounts {
         rule_61_a_session_begins_without_an_interaction,
         rule_75_an_account_shows_what_is_there,

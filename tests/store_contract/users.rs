@@ -15,6 +15,7 @@ async fn register(bench: &Bench, registration: UserRegistration) -> Result<UserR
         RegisterUser::Registered(record) => Ok(*record),
         RegisterUser::UsernameHeld(holder) => Err(format!("username held by {holder}")),
         RegisterUser::SubjectHeld(holder) => Err(format!("subject held by {holder}")),
+        RegisterUser::SubjectIsClientId(holder) => Err(format!("subject is the client id of {holder}")),
         RegisterUser::SubjectRetired => Err("subject retired".to_owned()),
     }
 }

@@ -13,6 +13,7 @@ use crate::controller::{ControllerSettings, digest, secret};
 use crate::crd::v1alpha1::OidcClient;
 use crate::oidc::client::Client;
 use crate::oidc::discovery;
+use crate::oidc::grant_type::GrantType;
 use crate::store::records::{ClientRecord, Digest, ObservedRotation, ResourceRef};
 
 /// The label that names the client.
@@ -67,7 +68,10 @@ fn data(
     ] {
         put(key, &issuer.endpoint(path));
     }
-    put("OIDC_SCOPES", &valid.scopes.join(" "));
+    // Without authorization_code there is nothing that could be asked of a person, and a scope would be refused.
+    if valid.client.grant_types.contains(&GrantType::AuthorizationCode) {
+        put("OIDC_SCOPES", &valid.scopes.join(" "));
+    }
     if let Some(first) = valid.client.redirect_uris.first() {
         put("OIDC_REDIRECT_URI", first);
     }

@@ -87,6 +87,17 @@ pub(super) async fn register(
             ),
             Next::Waiting(CLAIM_PAUSE),
         ),
+        RegisterClient::ClientIdIsSubject => Registered::Refused(
+            Verdict::no(
+                reason::CLIENT_ID_CONFLICT,
+                format!(
+                    "the client id {} is, or was, the subject of a person, and apps could take one for the other; give \
+                     the OidcClient another name or spec.clientId",
+                    valid.client.client_id
+                ),
+            ),
+            Next::Waiting(CLAIM_PAUSE),
+        ),
         RegisterClient::SecretNameHeld(holder) => Registered::Refused(
             Verdict::no(
                 reason::SECRET_NAME_CONFLICT,
@@ -130,7 +141,9 @@ pub(super) async fn restrict_at_once(
     Ok(match context.store.register_client(registration).await? {
         RegisterClient::Registered(record) => Some(*record),
         // It holds its claims; somebody else can hold them only if it was removed meanwhile.
-        RegisterClient::ClientIdHeld(_) | RegisterClient::SecretNameHeld(_) => None,
+        RegisterClient::ClientIdHeld(_)
+        | RegisterClient::SecretNameHeld(_)
+        | RegisterClient::ClientIdIsSubject => None,
     })
 }
 

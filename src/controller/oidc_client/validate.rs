@@ -80,7 +80,8 @@ pub(super) fn validate(
         suspend,
     } = &resource.spec;
 
-    let grant_types = grant_types_of(grant_types, redirect_uris)?;
+    let methods = methods_of(token_endpoint_auth_methods)?;
+    let grant_types = grant_types_of(grant_types, redirect_uris, &methods)?;
     for (index, uri) in redirect_uris.iter().enumerate() {
         RedirectUri::parse(uri)
             .map_err(|why| invalid(&format!("spec.redirectUris[{index}]"), &why.to_string()))?;
@@ -105,7 +106,7 @@ pub(super) fn validate(
         allowed_origins: allowed_origins.clone(),
         grant_types,
         scopes: scopes.iter().copied().collect::<ScopeSet>(),
-        token_endpoint_auth_methods: methods_of(token_endpoint_auth_methods)?,
+        token_endpoint_auth_methods: methods,
         consent: match consent {
             crd::Consent::Remember => ConsentPolicy::Remember,
             crd::Consent::Always => ConsentPolicy::Always,
@@ -169,21 +170,41 @@ fn invalid(field: &str, why: &str) -> Verdict {
     Verdict::no(reason::INVALID_SPEC, format!("{field} {why}"))
 }
 
-fn grant_types_of(given: &[CrdGrantType], redirect_uris: &[String]) -> Result<BTreeSet<GrantType>, Verdict> {
+fn grant_types_of(
+    given: &[CrdGrantType],
+    redirect_uris: &[String],
+    methods: &BTreeSet<ClientAuthenticationMethod>,
+) -> Result<BTreeSet<GrantType>, Verdict> {
     let grant_types: BTreeSet<GrantType> = given
         .iter()
         .map(|grant_type| match grant_type {
             CrdGrantType::AuthorizationCode => GrantType::AuthorizationCode,
             CrdGrantType::RefreshToken => GrantType::RefreshToken,
+            CrdGrantType::ClientCredentials => GrantType::ClientCredentials,
         })
         .collect();
-    if !grant_types.contains(&GrantType::AuthorizationCode) {
+    let has_codes = grant_types.contains(&GrantType::AuthorizationCode);
+    let acts_for_itself = grant_types.contains(&GrantType::ClientCredentials);
+    if !has_codes && !acts_for_itself {
         return Err(invalid(
             "spec.grantTypes",
-            "must hold authorization_code, by which everything else is obtained",
+            "must hold authorization_code or client_credentials, by which everything else is obtained",
         ));
     }
-    if redirect_uris.is_empty() {
+    if grant_types.contains(&GrantType::RefreshToken) && !has_codes {
+        return Err(invalid(
+            "spec.grantTypes",
+            "with refresh_token needs authorization_code too, by which the first refresh token is obtained",
+        ));
+    }
+    // RFC 6749 section 4.4.
+    if acts_for_itself && methods.contains(&ClientAuthenticationMethod::None) {
+        return Err(invalid(
+            "spec.grantTypes",
+            "with client_credentials needs a client with a secret: anybody can say that they are a public client (none)",
+        ));
+    }
+    if has_codes && redirect_uris.is_empty() {
         return Err(invalid(
             "spec.redirectUris",
             "is required with the grant type authorization_code",

@@ -73,6 +73,16 @@ pub(super) async fn register(
             ),
             Next::Waiting(CLAIM_PAUSE),
         ),
+        RegisterUser::SubjectIsClientId(holder) => Registered::Refused(
+            Verdict::no(
+                reason::SUBJECT_CONFLICT,
+                format!(
+                    "the subject of spec.subject is the client id of the OidcClient {holder}, and apps could take one for \
+                     the other; set another spec.subject"
+                ),
+            ),
+            Next::Waiting(CLAIM_PAUSE),
+        ),
         RegisterUser::SubjectRetired => Registered::Refused(
             Verdict::no(
                 reason::SUBJECT_CONFLICT,
@@ -119,6 +129,9 @@ pub(super) async fn disable_at_once(
     Ok(match context.store.register_user(registration).await? {
         RegisterUser::Registered(record) => Some(*record),
         // They hold their claims; somebody else can hold them only if they were removed meanwhile.
-        RegisterUser::UsernameHeld(_) | RegisterUser::SubjectHeld(_) | RegisterUser::SubjectRetired => None,
+        RegisterUser::UsernameHeld(_)
+        | RegisterUser::SubjectHeld(_)
+        | RegisterUser::SubjectRetired
+        | RegisterUser::SubjectIsClientId(_) => None,
     })
 }

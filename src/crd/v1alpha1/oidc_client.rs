@@ -61,6 +61,9 @@ use super::schema;
 #[x_kube(validation = Rule::new("!('none' in self.tokenEndpointAuthMethods) || size(self.tokenEndpointAuthMethods) == 1")
     .message("tokenEndpointAuthMethods with none (a public client) cannot have another method beside it")
     .field_path(".tokenEndpointAuthMethods"))]
+#[x_kube(validation = Rule::new("!('client_credentials' in self.grantTypes) || !('none' in self.tokenEndpointAuthMethods)")
+    .message("grantTypes with client_credentials needs a client with a secret: anybody can say that they are a public client (none)")
+    .field_path(".grantTypes"))]
 #[x_kube(validation = Rule::new("has(self.clientId) == has(oldSelf.clientId) && (!has(self.clientId) || self.clientId == oldSelf.clientId)")
     .message("clientId cannot be changed, since apps, tokens and consents hang on it; delete the OidcClient and make it again")
     .reason(Reason::FieldValueForbidden)
@@ -95,7 +98,8 @@ pub struct OidcClientSpec {
     #[schemars(schema_with = "schema::origins")]
     pub allowed_origins: Vec<String>,
 
-    /// Grant types that the app may use.
+    /// Grant types that the app may use. `client_credentials` is for an app that acts for itself, without a person; alone it
+    /// needs no `redirectUris`.
     #[serde(default = "default_grant_types")]
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -178,6 +182,7 @@ fn default_token_endpoint_auth_methods() -> Vec<TokenEndpointAuthMethod> {
 pub enum GrantType {
     AuthorizationCode,
     RefreshToken,
+    ClientCredentials,
 }
 
 /// A scope.

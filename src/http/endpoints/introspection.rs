@@ -74,7 +74,7 @@ fn active(issuer: &str, token: &ActiveToken) -> Response {
             exp: token.expires_at.as_second(),
             iat: issued_at,
             nbf: issued_at,
-            sub: token.subject.as_str(),
+            sub: &token.subject,
             aud: details.map(|details| details.audience.as_str()),
             iss: issuer,
             jti: details.map(|details| details.jti.as_str()),

@@ -61,6 +61,7 @@ fn success(tokens: &TokenResponse) -> Response {
         refresh_token: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         id_token: Option<&'a str>,
+        #[serde(skip_serializing_if = "str::is_empty")]
         scope: &'a str,
     }
     json(

@@ -15,7 +15,7 @@ use crate::provider::fault::Fault;
 use crate::store::records::{CodeBinding, NewRefreshToken};
 use crate::store::{RedeemCode, Redeemed};
 
-use super::Authorization;
+use super::{Authorization, Holder, Person};
 
 /// Redeems the code. It is spent before anything is minted from it: a crash in between costs a new sign-in, the other
 /// order would cost the single use (RFC 6749 section 4.1.2).
@@ -57,9 +57,11 @@ pub(in crate::provider) async fn authorize(
             let Redeemed { grant, user } = *redeemed;
             Ok(Authorization {
                 scope: grant.scope.clone(),
-                nonce: grant.nonce.clone(),
-                grant,
-                user,
+                holder: Holder::Person(Box::new(Person {
+                    nonce: grant.nonce.clone(),
+                    grant,
+                    user,
+                })),
                 refresh_token,
             })
         }

@@ -14,7 +14,7 @@ use crate::provider::fault::Fault;
 use crate::store::records::NewRefreshToken;
 use crate::store::{Redeemed, RotateRefreshToken};
 
-use super::Authorization;
+use super::{Authorization, Holder, Person};
 
 /// Rotates the token, after whatever would refuse the request without the token's fault.
 pub(in crate::provider) async fn authorize(
@@ -43,10 +43,12 @@ pub(in crate::provider) async fn authorize(
             let Redeemed { grant, user } = *redeemed;
             Ok(Authorization {
                 scope: scope.unwrap_or_else(|| grant.scope.clone()),
-                // OpenID Connect Core section 12.2: an ID token after a refresh should have no nonce.
-                nonce: None,
-                grant,
-                user,
+                holder: Holder::Person(Box::new(Person {
+                    // OpenID Connect Core section 12.2: an ID token after a refresh should have no nonce.
+                    nonce: None,
+                    grant,
+                    user,
+                })),
                 refresh_token: Some(successor),
             })
         }

@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Timestamp, later};
 use crate::keyring::SigningAlgorithm;
-use crate::oidc::access_token::{self, AccessTokenClaims};
+use crate::oidc::access_token::{self, AccessTokenClaims, Basis};
 use crate::oidc::claims;
 use crate::oidc::client::Client;
 use crate::oidc::id_token::{self, IdTokenClaims};
-use crate::oidc::scope::OPENID;
+use crate::oidc::scope::{OPENID, ScopeSet};
 use crate::provider::Provider;
 use crate::provider::answer::Failure;
 use crate::provider::fault::Fault;
-use crate::provider::grant::Authorization;
+use crate::provider::grant::{Authorization, Holder, Person};
 use crate::random;
 
 use super::TokenResponse;
@@ -29,60 +29,71 @@ impl Provider {
         authorization: &Authorization,
     ) -> Result<TokenResponse, Failure> {
         let now = self.clock.now();
-        let Authorization {
-            grant, user, scope, ..
-        } = authorization;
-        // A token that outlives its grant would be good at resource servers and dead here.
-        let access_expires_at = later(now, client.lifetimes.access_token).min(grant.expires_at);
-        let scope_text = scope.to_string();
-        let unique = URL_SAFE_NO_PAD.encode(random::bytes::<16>(&*self.random));
-        let access_token = self
-            .keyring
-            .current()
-            .sign(
-                SigningAlgorithm::Es256,
-                access_token::TYP,
-                &AccessTokenClaims {
-                    iss: self.issuer.as_str().into(),
-                    sub: user.user.subject.as_str().into(),
-                    aud: self.issuer.as_str().into(),
-                    exp: access_expires_at.as_second(),
-                    iat: now.as_second(),
-                    jti: access_token::jti(&grant.id, &unique).into(),
-                    client_id: client.client_id.as_str().into(),
-                    scope: scope_text.as_str().into(),
-                },
-                now,
-            )
-            .map_err(Fault::keyring("sign an access token"))?;
-        let id_token = if scope.contains(OPENID) {
-            Some(self.mint_id_token(client, authorization, now)?)
-        } else {
-            None
+        let (access_token, access_expires_at) = self.mint_access_token(client, authorization, now)?;
+        let id_token = match &authorization.holder {
+            Holder::Person(person) if authorization.scope.contains(OPENID) => {
+                Some(self.mint_id_token(client, person, &authorization.scope, now)?)
+            }
+            _ => None,
         };
         let lifetime = access_expires_at.as_second().saturating_sub(now.as_second());
         Ok(TokenResponse {
-            access_token: Zeroizing::new(access_token),
+            access_token,
             expires_in: Duration::from_secs(lifetime.try_into().unwrap_or(0)),
             refresh_token: None,
             id_token,
-            scope: scope_text,
+            scope: authorization.scope.to_string(),
         })
+    }
+
+    /// The token, and when it expires.
+    fn mint_access_token(
+        &self,
+        client: &Client,
+        authorization: &Authorization,
+        now: Timestamp,
+    ) -> Result<(Zeroizing<String>, Timestamp), Failure> {
+        let expires_at = later(now, client.lifetimes.access_token);
+        let (subject, basis, expires_at) = match authorization.person() {
+            // A token that outlives its grant would be good at resource servers and dead here.
+            Some(Person { grant, user, .. }) => (
+                user.user.subject.as_str(),
+                Basis::Grant(grant.id.clone()),
+                expires_at.min(grant.expires_at),
+            ),
+            // RFC 9068 section 2.2. No person has it: the store refuses subjects that are client ids (section 5).
+            None => (
+                client.client_id.as_str(),
+                Basis::Client(client.uid.clone()),
+                expires_at,
+            ),
+        };
+        let unique = URL_SAFE_NO_PAD.encode(random::bytes::<16>(&*self.random));
+        let claims = AccessTokenClaims {
+            iss: self.issuer.as_str().into(),
+            sub: subject.into(),
+            aud: self.issuer.as_str().into(),
+            exp: expires_at.as_second(),
+            iat: now.as_second(),
+            jti: access_token::jti(&basis, &unique).into(),
+            client_id: client.client_id.as_str().into(),
+            scope: authorization.scope.to_string().into(),
+        };
+        let token = self
+            .keyring
+            .current()
+            .sign(SigningAlgorithm::Es256, access_token::TYP, &claims, now)
+            .map_err(Fault::keyring("sign an access token"))?;
+        Ok((Zeroizing::new(token), expires_at))
     }
 
     fn mint_id_token(
         &self,
         client: &Client,
-        authorization: &Authorization,
+        Person { grant, user, nonce }: &Person,
+        scope: &ScopeSet,
         now: Timestamp,
     ) -> Result<Zeroizing<String>, Failure> {
-        let Authorization {
-            grant,
-            user,
-            scope,
-            nonce,
-            ..
-        } = authorization;
         let claims = IdTokenClaims {
             iss: self.issuer.as_str(),
             sub: user.user.subject.as_str(),

@@ -1,13 +1,14 @@
 //! Clients: registration, claims, absence, removal.
 
 use crate::clock::Timestamp;
+use crate::oidc::grant_type::GrantType;
 use crate::oidc::identifier::{ClientId, ResourceUid};
 use crate::store::key_value::table::Table;
 use crate::store::key_value::tables::{
     CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, GRANTS_OF_CLIENT, SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{expiry, grants, token_lifetimes};
+use crate::store::operations::{expiry, grants, token_lifetimes, users};
 use crate::store::records::{ClientRecord, ClientRegistration, Digest, ResourceRef};
 use crate::store::{RegisterClient, StoreError};
 
@@ -19,6 +20,10 @@ pub(in crate::store) fn register(
     let uid = registration.client.uid.clone();
     let client_id = registration.client.client_id.clone();
 
+    let known = by_uid(transaction, &uid)?;
+    if takes_a_subject(transaction, known.as_ref(), &registration)? {
+        return Ok(RegisterClient::ClientIdIsSubject);
+    }
     // A holder of the same name with another uid is a resource that was deleted, even if nobody has told us yet.
     if let Some(holder) = other_holder(transaction, &CLIENT_IDS, &[client_id.as_str().as_bytes()], &uid)? {
         if holder.resource != registration.resource {
@@ -34,7 +39,6 @@ pub(in crate::store) fn register(
         remove(transaction, &holder.client.uid)?;
     }
 
-    let known = by_uid(transaction, &uid)?;
     let record = merge(known.as_ref(), registration);
     // A restart registers everything again; what has not changed costs no write.
     if known.as_ref() == Some(&record) {
@@ -55,6 +59,21 @@ pub(in crate::store) fn register(
     }
     put(transaction, &record)?;
     Ok(RegisterClient::Registered(Box::new(record)))
+}
+
+/// Whether the client's id is, or was, the subject of a person, and this registration is what makes that matter. A client
+/// that had its id before anybody looked keeps it for as long as it does not act for itself.
+fn takes_a_subject(
+    view: &dyn Read,
+    known: Option<&ClientRecord>,
+    registration: &ClientRegistration,
+) -> Result<bool, StoreError> {
+    let client = &registration.client;
+    let has_it = known.is_some_and(|known| known.client.client_id == client.client_id);
+    if has_it && !client.grant_types.contains(&GrantType::ClientCredentials) {
+        return Ok(false);
+    }
+    users::is_subject(view, client.client_id.as_str())
 }
 
 fn merge(known: Option<&ClientRecord>, registration: ClientRegistration) -> ClientRecord {

@@ -14,7 +14,8 @@ use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::operations::{
-    authorization_codes, clients, grants, interactions, refresh_tokens, sessions, throttle, users,
+    access_tokens, authorization_codes, clients, grants, interactions, refresh_tokens, sessions, throttle,
+    users,
 };
 
 /// Absent clients and users are purged after this long.
@@ -32,6 +33,7 @@ pub(in crate::store) enum Subject {
     Grant(GrantId),
     AuthorizationCode(TokenHash),
     RefreshToken(TokenHash),
+    RevokedAccessToken(TokenHash),
     Client(ResourceUid),
     User(ResourceUid),
 }
@@ -54,6 +56,7 @@ impl Subject {
             Self::Grant(id) => (b'G', id.as_str().as_bytes()),
             Self::AuthorizationCode(hash) => (b'A', hash.as_bytes()),
             Self::RefreshToken(hash) => (b'R', hash.as_bytes()),
+            Self::RevokedAccessToken(jti) => (b'D', jti.as_bytes()),
             Self::Client(uid) => (b'C', uid.as_str().as_bytes()),
             Self::User(uid) => (b'U', uid.as_str().as_bytes()),
         };
@@ -72,6 +75,7 @@ impl Subject {
             b'G' => Self::Grant(GrantId::new(text()?)),
             b'A' => Self::AuthorizationCode(hash()?),
             b'R' => Self::RefreshToken(hash()?),
+            b'D' => Self::RevokedAccessToken(hash()?),
             b'C' => Self::Client(ResourceUid::new(text()?)),
             b'U' => Self::User(ResourceUid::new(text()?)),
             _ => return None,
@@ -160,6 +164,13 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
                 REFRESH_TOKENS.delete(transaction, &[hash.as_bytes()]);
                 let id = token.grant_id.as_str().as_bytes();
                 REFRESH_TOKENS_OF_GRANT.delete(transaction, id, hash.as_bytes());
+                Ok(())
+            })
+        }
+        Subject::RevokedAccessToken(jti) => {
+            let ends_at = access_tokens::revoked_until(transaction, jti)?;
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                access_tokens::forget_revoked(transaction, jti);
                 Ok(())
             })
         }

@@ -1,14 +1,14 @@
 //! Users: registration, claims, passwords, absence, removal.
 
 use crate::clock::Timestamp;
-use crate::oidc::identifier::{ResourceUid, Subject};
+use crate::oidc::identifier::{ClientId, ResourceUid, Subject};
 use crate::oidc::password::PasswordHash;
 use crate::store::key_value::table::Table;
 use crate::store::key_value::tables::{
     GRANTS_OF_USER, RETIRED_SUBJECTS, SESSIONS_OF_USER, SUBJECTS, USERNAMES, USERS,
 };
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{expiry, grants, sessions};
+use crate::store::operations::{clients, expiry, grants, sessions};
 use crate::store::records::{Digest, OwnPasswordRecord, PasswordRecord, UserRecord, UserRegistration};
 use crate::store::{RegisterUser, StoreError};
 
@@ -34,6 +34,15 @@ pub(in crate::store) fn register(
         remove(transaction, &holder.user.uid)?;
     }
     let known = by_uid(transaction, &uid)?;
+    let has_it = known
+        .as_ref()
+        .is_some_and(|known| known.user.subject == registration.user.subject);
+    if !has_it
+        && let Some(holder) =
+            clients::by_client_id(transaction, &ClientId::new(registration.user.subject.as_str()))?
+    {
+        return Ok(RegisterUser::SubjectIsClientId(holder.resource));
+    }
     let subject = registration.user.subject.as_str().as_bytes();
     if RETIRED_SUBJECTS.get(transaction, &[subject])?.is_some() {
         if !registration.restores_subject {
@@ -55,6 +64,12 @@ pub(in crate::store) fn register(
     SUBJECTS.put(transaction, &[record.user.subject.as_str().as_bytes()], &uid)?;
     put(transaction, &record)?;
     Ok(RegisterUser::Registered(Box::new(record)))
+}
+
+/// Whether the text is the subject of a user, or was that of one who was removed.
+pub(in crate::store) fn is_subject(view: &dyn Read, text: &str) -> Result<bool, StoreError> {
+    let claim = [text.as_bytes()];
+    Ok(SUBJECTS.get(view, &claim)?.is_some() || RETIRED_SUBJECTS.get(view, &claim)?.is_some())
 }
 
 enum Claim {

@@ -17,7 +17,7 @@ use crate::oidc::audit::TARGET;
 /// Events are named in the source, so there are not many; this holds whatever somebody writes there one day.
 const MOST: usize = 100;
 /// Shown as zero from the start: an alert on an increase misses a counter that appears with its first event.
-const FROM_THE_START: [&str; 11] = [
+const FROM_THE_START: [&str; 14] = [
     "sign_in",
     "sign_in_failed",
     "sign_in_throttled",
@@ -25,6 +25,9 @@ const FROM_THE_START: [&str; 11] = [
     "grant",
     "code_redeemed",
     "refreshed",
+    "client_token_issued",
+    "grant_revoked",
+    "access_token_revoked",
     "code_replayed_grant_revoked",
     "refresh_token_reused_grant_revoked",
     "client_authentication_failed",

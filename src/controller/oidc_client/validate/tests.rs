@@ -39,7 +39,10 @@ fn redirect_uris_are_all_that_a_client_needs() {
     assert_eq!(client.client_id.as_str(), "team-a.shop");
     assert_eq!(client.client_name, "shop");
     assert_eq!(client.redirect_uris, ["https://shop.example.org/callback"]);
-    assert_eq!(client.grant_types, BTreeSet::from(GrantType::ALL));
+    assert_eq!(
+        client.grant_types,
+        BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken])
+    );
     assert_eq!(client.scopes, scope::SUPPORTED.into_iter().collect());
     assert_eq!(client.lifetimes, TokenLifetimes::default());
     assert_eq!(client.consent, ConsentPolicy::Remember);
@@ -92,6 +95,16 @@ fn every_field_reaches_the_client() {
 }
 
 #[test]
+fn a_client_that_acts_for_itself_needs_no_redirect_uri() {
+    let valid = valid("grantTypes: [client_credentials]");
+    assert_eq!(
+        valid.client.grant_types,
+        BTreeSet::from([GrantType::ClientCredentials])
+    );
+    assert!(valid.client.redirect_uris.is_empty());
+}
+
+#[test]
 fn a_refusal_names_the_field() {
     let long_text = format!("displayName: {}\n{MINIMAL}", "x".repeat(129));
     for (spec, field) in [
@@ -109,6 +122,19 @@ fn a_refusal_names_the_field() {
         (
             "{redirectUris: [https://a.example], grantTypes: []}",
             "spec.grantTypes ",
+        ),
+        (
+            "{redirectUris: [https://a.example], grantTypes: [client_credentials, refresh_token]}",
+            "spec.grantTypes with refresh_token needs authorization_code",
+        ),
+        (
+            "{redirectUris: [https://a.example], grantTypes: [client_credentials, authorization_code], \
+             tokenEndpointAuthMethods: [none]}",
+            "spec.grantTypes with client_credentials needs a client with a secret",
+        ),
+        (
+            "{grantTypes: [client_credentials, authorization_code]}",
+            "spec.redirectUris is required",
         ),
         ("{redirectUris: [https://a.example], scopes: []}", "spec.scopes "),
         (

@@ -1,0 +1,88 @@
+//! Access tokens that hang on no grant, and whose subjects they carry.
+
+use std::time::Duration;
+
+use claviger::clock::later;
+use claviger::oidc::identifier::{ClientId, Subject};
+use claviger::store::{RegisterClient, RegisterUser};
+
+use crate::bench::{Bench, CLIENT, USER, uid};
+use crate::fixtures;
+
+async fn is_good(bench: &Bench, jti: &str) -> bool {
+    let found = bench
+        .store
+        .client_of_access_token(&uid(CLIENT), &fixtures::hash(jti))
+        .await
+        .unwrap();
+    if let Some(record) = &found {
+        assert_eq!(record.client.uid, uid(CLIENT));
+    }
+    found.is_some()
+}
+
+/// A revoked token stays revoked for as long as it would have been good, and is then forgotten; others stay good.
+pub(crate) async fn rule_60_a_revoked_access_token_stays_revoked(bench: &Bench) {
+    bench.register().await;
+    let expires_at = later(bench.now(), Duration::from_mins(10));
+    assert!(is_good(bench, "first").await && is_good(bench, "second").await);
+    let first = fixtures::hash("first");
+    for _ in 0..2 {
+        bench.store.revoke_access_token(&first, expires_at).await.unwrap();
+        assert!(!is_good(bench, "first").await && is_good(bench, "second").await);
+    }
+    bench.advance(Duration::from_secs(599));
+    assert_eq!(bench.store.sweep(100).await.unwrap(), 0);
+    assert!(!is_good(bench, "first").await);
+    bench.advance(Duration::from_secs(1));
+    assert_eq!(bench.store.sweep(100).await.unwrap(), 1);
+    assert!(is_good(bench, "first").await, "it was not forgotten");
+}
+
+/// A client that is suspended, absent or removed stands behind no token.
+pub(crate) async fn rule_20_a_token_is_dead_without_its_client(bench: &Bench) {
+    assert!(!is_good(bench, "token").await);
+    bench.register().await;
+    assert!(is_good(bench, "token").await);
+    let mut registration = fixtures::client_registration(CLIENT, bench.now());
+    registration.client.suspended = true;
+    bench.store.register_client(registration.clone()).await.unwrap();
+    assert!(!is_good(bench, "token").await);
+    registration.client.suspended = false;
+    bench.store.register_client(registration.clone()).await.unwrap();
+    assert!(is_good(bench, "token").await);
+    bench.store.mark_clients_absent(&[uid(CLIENT)]).await.unwrap();
+    assert!(!is_good(bench, "token").await);
+    bench.store.register_client(registration).await.unwrap();
+    bench.store.remove_client(&uid(CLIENT)).await.unwrap();
+    assert!(!is_good(bench, "token").await);
+}
+
+/// No client gets an id that is or was a person's subject, and no person a subject that is a client's id: in tokens of
+/// clients that act for themselves the one would pass for the other.
+pub(crate) async fn rule_56_a_client_id_is_nobodys_subject(bench: &Bench) {
+    bench.register().await;
+    let subject = fixtures::end_user(USER).subject;
+    let taken = async |name: &str, client_id: &str| {
+        let mut registration = fixtures::client_registration(name, bench.now());
+        registration.client.client_id = ClientId::new(client_id);
+        let answer = bench.store.register_client(registration).await.unwrap();
+        matches!(answer, RegisterClient::ClientIdIsSubject)
+    };
+    assert!(taken("thief", subject.as_str()).await);
+    assert!(bench.store.client_by_uid(&uid("thief")).await.unwrap().is_none());
+
+    let client_id = fixtures::client(CLIENT).client_id;
+    let mut person = fixtures::user_registration("bob");
+    person.user.subject = Subject::new(client_id.as_str());
+    let answer = bench.store.register_user(person).await.unwrap();
+    assert!(
+        matches!(&answer, RegisterUser::SubjectIsClientId(holder) if holder.name == CLIENT),
+        "{answer:?}"
+    );
+    assert!(bench.store.user_by_uid(&uid("bob")).await.unwrap().is_none());
+
+    bench.store.remove_user(&uid(USER)).await.unwrap();
+    assert!(taken("thief", subject.as_str()).await, "a retired subject");
+    assert!(!taken("honest", "team-a.honest").await);
+}
