@@ -6,6 +6,7 @@
 pub mod access;
 pub mod access_token;
 pub mod allowed_origin;
+pub mod audience;
 pub mod audit;
 pub mod authentication;
 pub mod authorization_request;

@@ -23,9 +23,9 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
 use crate::oidc::scope::ScopeSet;
 use records::{
-    AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, ResourceRef,
-    SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
+    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
+    RefreshTokenRecord, ResourceRef, SecretRotation, SessionRecord, UserRecord, UserRegistration,
 };
 use throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 
@@ -535,6 +535,17 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `UPDATE grants SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL`.
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError>;
+
+    /// Stores an opaque access token. It hangs on what its `jti` names, which whoever looks it up asks for; it is forgotten
+    /// at its expiry.
+    ///
+    /// SQL: `INSERT INTO access_tokens (hash, claims, expires_at) VALUES ($1, $2, $3)`.
+    async fn begin_access_token(&self, token: AccessTokenRecord) -> Result<(), StoreError>;
+
+    /// An opaque access token that has not expired.
+    ///
+    /// SQL: `SELECT claims FROM access_tokens WHERE hash = $1 AND expires_at > now()`.
+    async fn access_token(&self, hash: &TokenHash) -> Result<Option<AccessTokenRecord>, StoreError>;
 
     /// The client that an access token without a grant hangs on, if it is live and the token was not revoked. `jti` is the
     /// hash of the token's.

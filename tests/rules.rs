@@ -13,7 +13,7 @@ use std::path::Path;
 const RULES: &[std::ops::RangeInclusive<u32>] = &[
     1..=17,
     19..=31,
-    33..=40,
+    33..=41,
     46..=46,
     48..=70,
     72..=72,

@@ -11,9 +11,9 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
 use crate::oidc::scope::ScopeSet;
 use crate::store::records::{
-    AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SecretRotation,
-    SessionRecord, UserRecord, UserRegistration,
+    AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
+    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
+    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
 };
 use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use crate::store::{
@@ -100,6 +100,8 @@ measured! {
     client_by_uid(uid: &ResourceUid) -> Option<ClientRecord>;
     clients() -> Vec<ClientRecord>;
     origin_is_registered(origin: &str) -> bool;
+    begin_access_token(token: AccessTokenRecord) -> ();
+    access_token(hash: &TokenHash) -> Option<AccessTokenRecord>;
     client_of_access_token(uid: &ResourceUid, jti: &TokenHash) -> Option<ClientRecord>;
     revoke_access_token(jti: &TokenHash, expires_at: Timestamp) -> ();
     mark_clients_absent(uids: &[ResourceUid]) -> ();

@@ -10,8 +10,9 @@ mod schema;
 
 pub use duration::DurationText;
 pub use oidc_client::{
-    Access, Binding, Consent, EffectiveRedirectUri, GrantType, OidcClient, OidcClientSpec, OidcClientStatus,
-    Rotation, Scope, SecretReference, SecretSettings, SecretVersionStatus, TokenEndpointAuthMethod, Tokens,
+    Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, OidcClient, OidcClientSpec,
+    OidcClientStatus, Rotation, Scope, SecretReference, SecretSettings, SecretVersionStatus,
+    TokenEndpointAuthMethod, Tokens,
 };
 pub use oidc_user::{
     OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, PasswordVersionStatus, SecretKeySelector,

@@ -1,23 +1,24 @@
-//! JWT access tokens (RFC 9068).
+//! Access tokens: what they say, which a JWT (RFC 9068) carries and an opaque one is looked up for.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::audience::Audience;
 use super::identifier::{GrantId, ResourceUid};
 
 /// `typ` of its header (RFC 9068 section 2.1): what keeps an ID token from passing for an access token.
 pub const TYP: &str = "at+jwt";
 
 /// The claims (RFC 9068 section 2.2). Times are integers: anything else does not deserialise.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessTokenClaims<'a> {
     /// The issuer, byte for byte as in discovery.
     pub iss: Cow<'a, str>,
     /// The End-User, or the client itself: then it equals `client_id`, which no End-User's ever does.
     pub sub: Cow<'a, str>,
-    /// The issuer: its userinfo endpoint is the resource, as long as no other was asked for.
-    pub aud: Cow<'a, str>,
+    /// The resources that were asked for (RFC 8707), or the issuer, whose userinfo endpoint is a resource too.
+    pub aud: Audience,
     /// Seconds.
     pub exp: i64,
     /// Seconds.
@@ -29,6 +30,13 @@ pub struct AccessTokenClaims<'a> {
     /// Space separated; left out when there is none.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub scope: Cow<'a, str>,
+    /// When the person signed in (section 2.2.1), in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// With the scope `groups` (section 2.2.3.1): names, as in the ID token. Only in JWTs; an opaque token is looked up, and
+    /// with it the groups of then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Cow<'a, [String]>>,
 }
 
 /// What an access token hangs on.

@@ -22,6 +22,9 @@ pub struct AuthorizationRequest {
     pub redirect_uri: String,
     /// What was asked for and the client may ask for.
     pub scope: ScopeSet,
+    /// `resource` (RFC 8707): for whom access tokens will be; none means the default audience.
+    #[serde(default)]
+    pub resources: Vec<String>,
     /// Returned byte for byte.
     pub state: Option<String>,
     /// Returned unchanged in the ID token.

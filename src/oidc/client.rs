@@ -39,6 +39,15 @@ pub struct Client {
     pub default_max_age: Option<Duration>,
     /// How long what it is given lives.
     pub lifetimes: TokenLifetimes,
+    /// What its access tokens look like.
+    #[serde(default, skip_serializing_if = "AccessTokenFormat::is_jwt")]
+    pub access_token_format: AccessTokenFormat,
+    /// Resource indicators (RFC 8707) that it may ask access tokens for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
+    /// The audiences under which it is a resource server itself, whose access tokens it may introspect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resource_identifiers: Vec<String>,
     /// Who may sign in to it.
     pub access: Access,
     /// Refuses sign-in and tokens while true; everything is kept.
@@ -94,6 +103,24 @@ pub enum ConsentPolicy {
     Always,
     /// Never, unless the request asks for it: whoever runs claviger vouches for the client.
     Skip,
+}
+
+/// What access tokens look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessTokenFormat {
+    /// A JWT (RFC 9068), which a resource server verifies by itself.
+    #[default]
+    Jwt,
+    /// A random value, which says nothing and is good only where claviger is asked.
+    Opaque,
+}
+
+impl AccessTokenFormat {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_jwt(&self) -> bool {
+        *self == Self::Jwt
+    }
 }
 
 /// How long what a client is given lives.

@@ -1,5 +1,5 @@
 //! Errors on the wire (RFC 6749 sections 4.1.2.1 and 5.2, OpenID Connect Core section 3.1.2.6, RFC 6750 section 3.1,
-//! RFC 7009 section 2.2.1).
+//! RFC 7009 section 2.2.1, RFC 8707 section 2).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -64,6 +64,8 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     /// OpenID Connect Core section 3.1.2.6.
     RegistrationNotSupported,
+    /// RFC 8707 section 2.
+    InvalidTarget,
     /// RFC 7009 section 2.2.1.
     UnsupportedTokenType,
     /// RFC 6750 section 3.1.
@@ -93,6 +95,7 @@ impl ErrorCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
+            Self::InvalidTarget => "invalid_target",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",

@@ -1,4 +1,5 @@
-//! Opaque values that claviger hands out: authorization codes, refresh tokens, session ids and interaction handles.
+//! Opaque values that claviger hands out: authorization codes, refresh tokens, opaque access tokens, session ids and
+//! interaction handles.
 //!
 //! Each holds 256 random bits after a prefix that names its kind, so that no kind passes for another; stores keep
 //! [`TokenHash`] only.
@@ -20,6 +21,8 @@ pub enum TokenKind {
     AuthorizationCode,
     /// RFC 6749 section 1.5.
     RefreshToken,
+    /// RFC 6749 section 1.4, for clients that ask for opaque ones.
+    AccessToken,
     /// The value of the session cookie.
     Session,
     /// The handle of an interaction after sign-in.
@@ -34,6 +37,7 @@ impl TokenKind {
         match self {
             Self::AuthorizationCode => "clv_ac_",
             Self::RefreshToken => "clv_rt_",
+            Self::AccessToken => "clv_at_",
             Self::Session => "clv_se_",
             Self::Interaction => "clv_in_",
             Self::Browser => "clv_br_",

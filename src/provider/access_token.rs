@@ -3,7 +3,7 @@
 use crate::oidc::access_token::{self, AccessTokenClaims, Basis};
 use crate::oidc::error::ErrorCode;
 use crate::oidc::identifier::{ClientId, ResourceUid};
-use crate::oidc::opaque_token::TokenHash;
+use crate::oidc::opaque_token::{OpaqueToken, TokenHash, TokenKind};
 use crate::store::Redeemed;
 use crate::store::records::ClientRecord;
 
@@ -34,6 +34,14 @@ impl Behind {
         }
     }
 
+    /// The person, if there is one.
+    pub(super) fn person(&self) -> Option<&Redeemed> {
+        match self {
+            Self::Person(live) => Some(live),
+            Self::Client(_) => None,
+        }
+    }
+
     /// The id of that client.
     pub(super) fn client_id(&self) -> &ClientId {
         match self {
@@ -44,17 +52,13 @@ impl Behind {
 }
 
 impl Provider {
-    /// Reads an access token of ours for use at our own endpoints. Whatever keeps it from being good is the refusal
+    /// Reads an access token of ours, for whatever audience. Whatever keeps it from being good is the refusal
     /// `invalid_token`, whose reason is for the log.
     pub(super) async fn live_access_token(&self, token: &str) -> Result<LiveAccessToken, Failure> {
         self.require_provisioned().await?;
-        let claims: AccessTokenClaims<'static> = self
-            .keyring
-            .current()
-            .verify(token, access_token::TYP)
-            .map_err(|rejected| invalid(rejected.0))?;
-        if claims.iss != self.issuer.as_str() || claims.aud != self.issuer.as_str() {
-            return Err(invalid("the token is of another issuer or for another audience"));
+        let claims = self.access_token_claims(token).await?;
+        if claims.iss != self.issuer.as_str() {
+            return Err(invalid("the token is of another issuer"));
         }
         if claims.exp <= self.clock.now().as_second() {
             return Err(invalid("the token expired"));
@@ -78,8 +82,25 @@ impl Provider {
         };
         Ok(LiveAccessToken { claims, behind })
     }
+
+    /// What a JWT says, or what an opaque token was stored with.
+    async fn access_token_claims(&self, token: &str) -> Result<AccessTokenClaims<'static>, Failure> {
+        let Some(token) = OpaqueToken::parse(TokenKind::AccessToken, token) else {
+            return self
+                .keyring
+                .current()
+                .verify(token, access_token::TYP)
+                .map_err(|rejected| invalid(rejected.0));
+        };
+        self.store
+            .access_token(&token.hash())
+            .await
+            .map_err(Fault::store("look up an access token"))?
+            .map(|record| record.claims)
+            .ok_or_else(|| invalid("no such token, or it expired"))
+    }
 }
 
-fn invalid(reason: &'static str) -> Failure {
+pub(super) fn invalid(reason: &'static str) -> Failure {
     refused_because(ErrorCode::InvalidToken, "the access token is not valid", reason)
 }

@@ -77,6 +77,16 @@ pub(crate) fn refused_because(
     })
 }
 
+impl From<Error> for Failure {
+    /// A refusal whose reason may be told.
+    fn from(error: Error) -> Self {
+        Self::Refused(Refusal {
+            reason: error.description.clone(),
+            error,
+        })
+    }
+}
+
 impl From<Fault> for Failure {
     // Not a blanket conversion that loses the step: a fault names it already.
     fn from(fault: Fault) -> Self {

@@ -16,6 +16,8 @@ pub(super) struct Authorization {
     pub(super) holder: Holder,
     /// What this request asks for of what was allowed; never more than the grant has.
     pub(super) scope: ScopeSet,
+    /// For which resources the token is; none means the default audience. The pipeline decides it.
+    pub(super) resources: Vec<String>,
     /// Already stored with the grant's own operation.
     pub(super) refresh_token: Option<OpaqueToken>,
 }

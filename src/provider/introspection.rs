@@ -1,10 +1,12 @@
 //! Introspection (RFC 7662): what a token is good for now, for whoever may know.
 //!
-//! A confidential client may look at its own tokens. Everything else about a token that somebody may not look at, that is
+//! A confidential client may look at its own tokens, and as a resource server at access tokens that are for it. Everything else about a token that somebody may not look at, that is
 //! unknown, expired or ended, is one answer, `inactive` (section 2.2): nothing is told about it. As with
 //! [revocation](super::revocation), `token_type_hint` has nothing to add to what a token's text says.
 
 use crate::clock::Timestamp;
+use crate::oidc::audience::Audience;
+use crate::oidc::claims;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::identifier::ClientId;
@@ -14,7 +16,7 @@ use crate::oidc::scope::{PROFILE, ScopeSet};
 use crate::store::Redeemed;
 
 use super::Provider;
-use super::access_token::{Behind, LiveAccessToken};
+use super::access_token::LiveAccessToken;
 use super::answer::{Answer, Failure, refused_because};
 use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
@@ -45,7 +47,11 @@ pub struct ActiveToken {
 #[derive(Debug, PartialEq, Eq)]
 pub struct AccessTokenDetails {
     /// `aud`.
-    pub audience: String,
+    pub audience: Audience,
+    /// `auth_time`, in seconds, where there is a person.
+    pub auth_time: Option<i64>,
+    /// `groups`, with the scope of that name: the person's of now.
+    pub groups: Option<Vec<String>>,
     /// `jti`.
     pub jti: String,
 }
@@ -119,22 +125,25 @@ impl Provider {
 
 fn active_access_token(client: &Client, token: LiveAccessToken) -> Option<ActiveToken> {
     let LiveAccessToken { claims, behind } = token;
-    if *behind.client_uid() != client.uid {
+    let is_for_it = |resource: &String| claims.aud.contains(resource);
+    if *behind.client_uid() != client.uid && !client.resource_identifiers.iter().any(is_for_it) {
         return None;
     }
     let second = |second| Timestamp::from_second(second).ok();
     let scope = ScopeSet::parse(&claims.scope);
     Some(ActiveToken {
-        username: match &behind {
-            Behind::Person(live) => username(&scope, live),
-            Behind::Client(_) => None,
-        },
+        username: behind.person().and_then(|live| username(&scope, live)),
         client_id: behind.client_id().clone(),
         subject: claims.sub.into_owned(),
         issued_at: second(claims.iat),
         expires_at: second(claims.exp)?,
         access_token: Some(AccessTokenDetails {
-            audience: claims.aud.into_owned(),
+            groups: behind
+                .person()
+                .and_then(|live| claims::groups(&live.user.user, &scope))
+                .map(<[String]>::to_vec),
+            audience: claims.aud,
+            auth_time: claims.auth_time,
             jti: claims.jti.into_owned(),
         }),
         scope,

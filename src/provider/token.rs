@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::oidc::audience;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::grant_type::GrantType;
@@ -18,11 +19,12 @@ use super::answer::{Answer, Failure, refused, refused_because};
 use super::audit;
 use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
-use super::grant::{Authorization, authorization_code, client_credentials, refresh_token};
+use super::grant::{Authorization, Person, authorization_code, client_credentials, refresh_token};
 
 mod mint;
 
-/// The parameters that the endpoint knows. Others are ignored (RFC 6749 section 3.2).
+/// The parameters that the endpoint knows and that may come once. `resource` may come more than once (RFC 8707 section 2);
+/// others are ignored (RFC 6749 section 3.2).
 const PARAMETERS: [&str; 8] = [
     "grant_type",
     "client_id",
@@ -36,7 +38,7 @@ const PARAMETERS: [&str; 8] = [
 
 /// What is given out. Holds secrets: no `Debug`.
 pub struct TokenResponse {
-    /// A JWT (RFC 9068).
+    /// A JWT (RFC 9068), or an opaque one.
     pub access_token: Zeroizing<String>,
     /// How long the access token lives.
     pub expires_in: Duration,
@@ -76,7 +78,8 @@ impl Provider {
             ),
         };
         let authorization = self.apply_policy(client, authorization).await?;
-        let response = self.mint(client, &authorization)?;
+        let authorization = self.apply_resources(client, form, authorization).await?;
+        let response = self.mint(client, &authorization).await?;
         let person = authorization.person();
         audit::record(&audit::Event {
             name: event,
@@ -100,17 +103,8 @@ impl Provider {
         if let Some(person) = authorization.person()
             && !client.access.allows(&person.user.user)
         {
-            // The grant's operation has stored a refresh token already; nobody may use it.
-            self.store
-                .revoke_grant(&person.grant.id)
-                .await
-                .map_err(Fault::store("revoke a grant"))?;
-            audit::record(&audit::Event {
-                name: "access_lost_grant_revoked",
-                client_id: Some(&client.client_id),
-                subject: Some(&person.user.user.subject),
-                grant: Some(&person.grant.id),
-            });
+            self.end_grant(client, person, "access_lost_grant_revoked")
+                .await?;
             return Err(refused_because(
                 ErrorCode::InvalidGrant,
                 "the person may not use this client",
@@ -121,6 +115,43 @@ impl Provider {
             authorization.scope = authorization.scope.intersection(&client.scopes);
         }
         Ok(authorization)
+    }
+
+    /// For which resources the token is (RFC 8707 section 2.2): of what the person allowed, or of what the client may ask
+    /// for in its own name.
+    async fn apply_resources(
+        &self,
+        client: &Client,
+        form: &Parameters,
+        mut authorization: Authorization,
+    ) -> Result<Authorization, Failure> {
+        let requested = audience::requested(form);
+        authorization.resources = match authorization.person() {
+            None => audience::authorize(requested, &client.audiences)?,
+            Some(person) => match audience::narrow(requested, &person.grant.resources, &client.audiences) {
+                Ok(resources) => resources,
+                Err(error) => {
+                    self.end_grant(client, person, "grant_revoked").await?;
+                    return Err(error.into());
+                }
+            },
+        };
+        Ok(authorization)
+    }
+
+    /// Ends a grant whose operation has stored a refresh token already, which nobody will ever hold.
+    async fn end_grant(&self, client: &Client, person: &Person, event: &'static str) -> Result<(), Fault> {
+        self.store
+            .revoke_grant(&person.grant.id)
+            .await
+            .map_err(Fault::store("revoke a grant"))?;
+        audit::record(&audit::Event {
+            name: event,
+            client_id: Some(&client.client_id),
+            subject: Some(&person.user.user.subject),
+            grant: Some(&person.grant.id),
+        });
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::oidc::identifier::ClientId;
 use crate::oidc::scope::{OPENID, ScopeSet};
 
 use super::Provider;
-use super::access_token::{Behind, LiveAccessToken};
+use super::access_token::{Behind, LiveAccessToken, invalid};
 use super::answer::{Answer, refused};
 use super::fault::Fault;
 
@@ -28,6 +28,10 @@ impl Provider {
     /// Answers a userinfo request with the access token that it carries.
     pub async fn userinfo(&self, token: &str, origin: Option<&str>) -> Answer<Userinfo> {
         let LiveAccessToken { claims, behind } = match self.live_access_token(token).await {
+            // RFC 9068 section 4: a token for another resource only is not for this one.
+            Ok(found) if !found.claims.aud.contains(self.issuer.as_str()) => {
+                return Answer::to_no_origin(invalid("the token is for another audience"));
+            }
             Ok(found) => found,
             Err(failure) => return Answer::to_no_origin(failure),
         };

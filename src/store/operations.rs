@@ -24,9 +24,9 @@ use async_trait::async_trait;
 
 use super::key_value::Engine;
 use super::records::{
-    AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SecretRotation,
-    SessionRecord, UserRecord, UserRegistration,
+    AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
+    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
+    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
 };
 use super::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use super::{
@@ -368,6 +368,17 @@ impl<E: Engine> Store for E {
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(move |transaction, now| grants::revoke(transaction, now, &id))
+            .await
+    }
+
+    async fn begin_access_token(&self, token: AccessTokenRecord) -> Result<(), StoreError> {
+        self.write(move |transaction, _| access_tokens::begin(transaction, &token))
+            .await
+    }
+
+    async fn access_token(&self, hash: &TokenHash) -> Result<Option<AccessTokenRecord>, StoreError> {
+        let hash = *hash;
+        self.read(move |view, now| access_tokens::unexpired(view, now, &hash))
             .await
     }
 

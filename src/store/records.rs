@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::oidc::access_token::AccessTokenClaims;
 use crate::oidc::authentication::Authentication;
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::client::Client;
@@ -267,6 +268,9 @@ pub struct GrantRecord {
     pub subject: Subject,
     /// What was allowed.
     pub scope: ScopeSet,
+    /// For which resources (RFC 8707); none means the default audience.
+    #[serde(default)]
+    pub resources: Vec<String>,
     /// The session in which it was allowed; the grant ends with it unless it is `offline`.
     pub session: TokenHash,
     /// `offline_access` was allowed.
@@ -335,6 +339,15 @@ pub struct RefreshTokenRecord {
     /// When it was issued; the first version did not note it.
     #[serde(default)]
     pub issued_at: Option<Timestamp>,
+}
+
+/// An opaque access token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessTokenRecord {
+    /// Hash of the token.
+    pub hash: TokenHash,
+    /// What it stands for; it is good until the `exp` of these.
+    pub claims: AccessTokenClaims<'static>,
 }
 
 #[cfg(test)]

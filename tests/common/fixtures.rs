@@ -8,7 +8,9 @@ use claviger::clock::{Timestamp, later};
 use claviger::oidc::access::Access;
 use claviger::oidc::authentication::{Authentication, AuthenticationMethod};
 use claviger::oidc::authorization_request::{AuthorizationRequest, Prompt};
-use claviger::oidc::client::{Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes};
+use claviger::oidc::client::{
+    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes,
+};
 use claviger::oidc::end_user::EndUser;
 use claviger::oidc::grant_type::GrantType;
 use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
@@ -49,6 +51,9 @@ pub(crate) fn client(name: &str) -> Client {
         consent: ConsentPolicy::Remember,
         default_max_age: None,
         lifetimes: TokenLifetimes::default(),
+        access_token_format: AccessTokenFormat::default(),
+        audiences: Vec::new(),
+        resource_identifiers: Vec::new(),
         access: Access::default(),
         suspended: false,
     }
@@ -133,6 +138,7 @@ pub(crate) fn authorization_request(client: &str) -> AuthorizationRequest {
         client_id: ClientId::new(format!("team-a.{client}")),
         redirect_uri: REDIRECT_URI.to_owned(),
         scope: ScopeSet::parse("openid profile"),
+        resources: Vec::new(),
         state: Some("state".to_owned()),
         nonce: Some("nonce".to_owned()),
         code_challenge: Some(CODE_CHALLENGE.to_owned()),
@@ -172,6 +178,7 @@ pub(crate) fn grant(id: &str, session: &SessionRecord, client: &str, now: Timest
         user_uid: session.user_uid.clone(),
         subject: Subject::new(format!("subject-{user}")),
         scope: ScopeSet::parse("openid profile"),
+        resources: Vec::new(),
         session: session.hash,
         offline: false,
         authentication: session.authentication.clone(),

@@ -113,6 +113,8 @@ async fn no_list_takes_another_type_too_many_twins_or_bad_items() {
     for (kind, field, most) in [
         ("OidcClient", "redirectUris", 64),
         ("OidcClient", "allowedOrigins", 64),
+        ("OidcClient", "audiences", 32),
+        ("OidcClient", "resourceIdentifiers", 32),
         ("OidcClient", "grantTypes", 8),
         ("OidcClient", "scopes", 8),
         ("OidcClient", "tokenEndpointAuthMethods", 8),
@@ -144,6 +146,8 @@ async fn no_list_takes_another_type_too_many_twins_or_bad_items() {
     for (field, item) in [
         ("redirectUris", "https://a.example/cb"),
         ("allowedOrigins", "https://a.example"),
+        ("audiences", "urn:a"),
+        ("resourceIdentifiers", "urn:a"),
         ("grantTypes", "authorization_code"),
         ("scopes", "openid"),
         ("tokenEndpointAuthMethods", "none"),
@@ -326,6 +330,43 @@ async fn rule_4_the_schema_refuses_bad_redirect_uris() {
             &with("redirectUris", &json!([bad])),
         )
         .await;
+    }
+}
+
+/// Resource indicators are absolute URIs without a fragment (RFC 8707 section 2). Here the schema's half; the server's is
+/// beside `check_resource`.
+#[tokio::test]
+async fn rule_41_the_schema_refuses_bad_resources() {
+    let world = World::shared();
+    for field in ["audiences", "resourceIdentifiers"] {
+        for good in [
+            "https://api.example.org/v1?x=y",
+            "urn:example:api",
+            "api://billing",
+        ] {
+            let answer = ask(world, "OidcClient", "x", &with(field, &json!([good]))).await;
+            assert!(answer.is_ok(), "{good}: {answer:?}");
+        }
+        for bad in [
+            "api",
+            "/v1",
+            "https:",
+            "https://a.example#",
+            "https://a.example/ x",
+            "urn:\u{e4}",
+        ] {
+            refused(
+                world,
+                "OidcClient",
+                &format!("{field}[0]"),
+                &with(field, &json!([bad])),
+            )
+            .await;
+        }
+    }
+    for bad in [json!("JWT"), json!(""), json!(1)] {
+        let spec = with("tokens", &json!({"accessTokenFormat": bad}));
+        refused(world, "OidcClient", "tokens.accessTokenFormat", &spec).await;
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testbed::browser::Browser;
 use testbed::relying_party::RelyingParty;
 
-use crate::harness::{Served, StoreKind, World, tokens};
+use crate::harness::{Served, StoreKind, World, refused, tokens};
 use crate::wire::{self, Reply};
 
 #[tokio::test]
@@ -62,6 +62,101 @@ async fn services(store: StoreKind) {
         refused(shop.refresh(refresh_token).await.unwrap()),
         "invalid_grant"
     );
+}
+
+/// A service asks for a token for an API, and the API looks at it; nobody else does. An app with opaque access tokens has
+/// none of which anything could be read, and the same answers.
+#[tokio::test]
+async fn an_api_looks_at_the_tokens_that_it_is_given() {
+    const LEDGER: &str = "https://ledger.example.org";
+    let served = World::shared().serve(StoreKind::Sled).await;
+    let service = |more: Value| {
+        let mut spec = json!({ "redirectUris": [], "grantTypes": ["client_credentials"] });
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let billing = served
+        .app("billing", service(json!({ "audiences": [LEDGER] })))
+        .await;
+    let ledger = served
+        .app("ledger", service(json!({ "resourceIdentifiers": [LEDGER] })))
+        .await;
+    let other = served
+        .app("other", service(json!({ "audiences": [LEDGER] })))
+        .await;
+    let form = [("grant_type", "client_credentials"), ("resource", LEDGER)];
+    let answer = billing.token_request(&form).await.unwrap().unwrap();
+    let seen = introspected(&served, &ledger, &answer.access_token).await;
+    assert_eq!(
+        (&seen["aud"], &seen["sub"]),
+        (&json!(LEDGER), &json!(billing.registration().client_id))
+    );
+    let unseen = introspected(&served, &other, &answer.access_token).await;
+    assert_eq!(unseen, json!({"active": false}));
+    assert_eq!(
+        refused(ledger.token_request(&form).await.unwrap()),
+        "invalid_target"
+    );
+
+    let spec = json!({ "tokens": { "accessTokenFormat": "opaque" } });
+    let app = served.app("opaque", spec).await;
+    let given = tokens(&app, &Browser::new().unwrap()).await;
+    assert!(given.access_token.starts_with("clv_at_"), "a JWT");
+    let seen = introspected(&served, &app, &given.access_token).await;
+    assert_eq!(
+        (&seen["active"], &seen["groups"]),
+        (&json!(true), &json!(["engineers"]))
+    );
+    let subject = seen["sub"].as_str().unwrap();
+    app.userinfo(&given.access_token, subject).await.unwrap();
+    assert_eq!(
+        ask(&served, &app, "/api/revoke", &given.access_token)
+            .await
+            .status,
+        200
+    );
+    app.userinfo(&given.access_token, subject).await.unwrap_err();
+}
+
+/// kill -9 and a start on the same folder: what was revoked stays revoked, of every kind, and what was not is good.
+#[tokio::test]
+async fn rule_60_a_crash_forgets_no_revocation() {
+    let mut served = World::shared().serve(StoreKind::Sled).await;
+    let both = |format: &str| {
+        json!({
+            "grantTypes": ["authorization_code", "refresh_token", "client_credentials"],
+            "tokens": { "accessTokenFormat": format },
+        })
+    };
+    let mut apps = Vec::new();
+    for format in ["jwt", "opaque"] {
+        let app = served.app(format, both(format)).await;
+        let browser = Browser::new().unwrap();
+        let (kept, ended) = (tokens(&app, &browser).await, tokens(&app, &browser).await);
+        let own = [("grant_type", "client_credentials")];
+        let own_kept = app.token_request(&own).await.unwrap().unwrap().access_token;
+        let own_ended = app.token_request(&own).await.unwrap().unwrap().access_token;
+        for token in [&ended.access_token, &own_ended] {
+            assert_eq!(ask(&served, &app, "/api/revoke", token).await.status, 200);
+        }
+        apps.push((
+            app,
+            [kept.access_token, own_kept],
+            [ended.access_token, own_ended],
+        ));
+    }
+    served.claviger.kill9();
+    served.claviger.restart().await.unwrap();
+    for (app, kept, ended) in &apps {
+        for token in kept {
+            assert_eq!(introspected(&served, app, token).await["active"], true);
+        }
+        for token in ended {
+            assert_eq!(introspected(&served, app, token).await, json!({"active": false}));
+        }
+    }
 }
 
 async fn the_secret_of_a_service_names_no_scope(served: &Served) {

@@ -227,6 +227,11 @@ impl TestApp {
         grant.client_uid = client.uid.clone();
         grant.offline = scope.contains("offline_access");
         grant.scope = scope;
+        grant.resources = what
+            .resources
+            .iter()
+            .map(|resource| (*resource).to_owned())
+            .collect();
         grant.nonce = what.nonce.map(ToOwned::to_owned);
         grant.auth_time_requested = what.auth_time_requested;
         grant.expires_at = later(now, client.lifetimes.refresh_token);
@@ -356,6 +361,7 @@ pub(crate) struct Issue<'a> {
     pub(crate) client: &'a str,
     pub(crate) user: &'a str,
     pub(crate) scope: &'a str,
+    pub(crate) resources: &'a [&'a str],
     pub(crate) redirect_uri: &'a str,
     pub(crate) code_challenge: Option<&'a str>,
     pub(crate) nonce: Option<&'a str>,
@@ -368,6 +374,7 @@ impl Default for Issue<'_> {
             client: "shop",
             user: "ada",
             scope: "openid profile",
+            resources: &[],
             redirect_uri: fixtures::REDIRECT_URI,
             code_challenge: Some(fixtures::CODE_CHALLENGE),
             nonce: Some("nonce"),

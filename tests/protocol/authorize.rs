@@ -121,8 +121,8 @@ async fn rule_07_unknown_parameters_are_ignored_and_empty_ones_absent() {
     let browser = Browser::new(&app);
     let mut parameters = REQUEST.to_vec();
     parameters.extend([
-        ("resource", "a"),
-        ("resource", "b"),
+        ("unknown", "a"),
+        ("unknown", "b"),
         ("display", "popup"),
         ("x", "y"),
     ]);

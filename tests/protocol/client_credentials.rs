@@ -129,7 +129,7 @@ async fn rule_59_a_clients_own_token_can_be_looked_at_and_ended() {
 
     let token = access_token(&app, "shop").await;
     app.register_client("shop", |registration| {
-        registration.client.uid = ResourceUid::new("uid-again")
+        registration.client.uid = ResourceUid::new("uid-again");
     })
     .await;
     assert_eq!(

@@ -1,12 +1,15 @@
 //! Discovery and JWKS.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger::oidc::client::ClientAuthenticationMethod;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{ISSUER, TestApp};
+use crate::app::{ISSUER, TestApp, basic, client_request, secret};
 use crate::faulty_store::Fault;
 
 const CONFIGURATION: &str = "/.well-known/openid-configuration";
@@ -122,6 +125,98 @@ async fn rule_55_discovery_advertises_what_works() {
     ] {
         let path = document[member].as_str().unwrap().strip_prefix(ISSUER).unwrap();
         assert_ne!(app.get(path).await.status, StatusCode::NOT_FOUND, "{member}");
+    }
+}
+
+/// Every endpoint of the document answers, and every path of an endpoint that answers is in the document.
+#[tokio::test]
+async fn rule_55_every_endpoint_is_advertised_and_answers() {
+    let app = TestApp::with_shop_and_ada().await;
+    let document = app.get(AUTHORIZATION_SERVER).await.json();
+    let advertised: BTreeSet<&str> = document
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(member, _)| member.ends_with("_endpoint") || *member == "jwks_uri")
+        .map(|(_, url)| url.as_str().unwrap().strip_prefix(ISSUER).unwrap())
+        .collect();
+    assert!(advertised.len() >= 6, "{advertised:?}");
+    for path in &advertised {
+        assert_ne!(app.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in [
+        "/authorize",
+        JWKS,
+        "/api/token/v2",
+        "/api/userinfo",
+        "/api/introspect",
+        "/api/revoke",
+        "/api/par",
+        "/api/device",
+        "/api/register",
+    ] {
+        let answers = app.get(path).await.status != StatusCode::NOT_FOUND;
+        assert_eq!(answers, advertised.contains(path), "{path}");
+    }
+}
+
+/// A grant type works exactly when it is advertised, and so does a way to authenticate, at each endpoint that has one.
+#[tokio::test]
+async fn rule_55_grant_types_and_methods_are_those_that_work() {
+    let app = TestApp::with_shop_and_ada().await;
+    app.register_client("public", |registration| {
+        registration.client.token_endpoint_auth_methods = BTreeSet::from([ClientAuthenticationMethod::None]);
+        registration.initial_secret_versions.clear();
+    })
+    .await;
+    let document = app.get(AUTHORIZATION_SERVER).await.json();
+    let lists = |member: &str, value: &str| {
+        document[member]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one == value)
+    };
+    for grant_type in [
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "implicit",
+        "password",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        "urn:openid:params:grant-type:ciba",
+    ] {
+        let response = app.token("shop", &[("grant_type", grant_type)]).await;
+        let exists = response.text().find("unsupported_grant_type").is_none();
+        assert_eq!(exists, lists("grant_types_supported", grant_type), "{grant_type}");
+    }
+    let header = basic("shop", &secret("shop"));
+    let right = secret("shop");
+    let ways = [
+        ("client_secret_basic", Some(header.as_str()), vec![]),
+        (
+            "client_secret_post",
+            None,
+            vec![("client_id", "team-a.shop"), ("client_secret", right.as_str())],
+        ),
+        ("none", None, vec![("client_id", "team-a.public")]),
+    ];
+    for endpoint in ["token", "revocation", "introspection"] {
+        let path = document[format!("{endpoint}_endpoint")].as_str().unwrap();
+        let path = path.strip_prefix(ISSUER).unwrap();
+        for (method, header, credentials) in &ways {
+            let mut form = credentials.clone();
+            form.extend([("token", "x"), ("grant_type", "refresh_token")]);
+            let response = app.send(client_request(path, *header, &form)).await;
+            let member = format!("{endpoint}_endpoint_auth_methods_supported");
+            assert_eq!(
+                response.status != StatusCode::UNAUTHORIZED,
+                lists(&member, method),
+                "{method} at {path}"
+            );
+        }
     }
 }
 

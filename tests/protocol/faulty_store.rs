@@ -11,9 +11,9 @@ use claviger::oidc::password::PasswordHash;
 use claviger::oidc::scope::ScopeSet;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{
-    AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity, CodeBinding, Digest,
-    GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord, RefreshTokenRecord, SecretRotation,
-    SessionRecord, UserRecord, UserRegistration,
+    AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
+    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
+    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
 };
 use claviger::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use claviger::store::{
@@ -360,6 +360,16 @@ impl Store for FaultyStore {
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError> {
         self.reach("revoke_grant")?;
         self.inner.revoke_grant(id).await
+    }
+
+    async fn begin_access_token(&self, token: AccessTokenRecord) -> Result<(), StoreError> {
+        self.reach("begin_access_token")?;
+        self.inner.begin_access_token(token).await
+    }
+
+    async fn access_token(&self, hash: &TokenHash) -> Result<Option<AccessTokenRecord>, StoreError> {
+        self.reach("access_token")?;
+        self.inner.access_token(hash).await
     }
 
     async fn client_of_access_token(

@@ -40,7 +40,7 @@ async fn rule_59_an_active_token_says_what_it_is_good_for() {
         json!({
             "active": true, "scope": "offline_access openid profile", "client_id": "team-a.shop", "username": "ada",
             "token_type": "Bearer", "exp": now + 600, "iat": now, "nbf": now, "sub": "subject-ada",
-            "aud": ISSUER, "iss": ISSUER, "jti": claims["jti"],
+            "aud": ISSUER, "iss": ISSUER, "jti": claims["jti"], "auth_time": now,
         })
     );
     let mut expected = json!({
@@ -166,7 +166,7 @@ async fn rule_59_a_token_ends_with_what_it_hangs_on() {
 
     let (app, _, tokens) = issued(SCOPE).await;
     app.register_client("shop", |registration| {
-        registration.client.uid = ResourceUid::new("uid-again")
+        registration.client.uid = ResourceUid::new("uid-again");
     })
     .await;
     assert_ended(&app, &tokens, "a client of the same name").await;

@@ -252,7 +252,17 @@ async fn rule_48_the_access_token_is_an_at_jwt() {
     assert_eq!(header.typ.as_deref(), Some("at+jwt"));
     assert_eq!(
         members(&claims),
-        ["aud", "client_id", "exp", "iat", "iss", "jti", "scope", "sub"]
+        [
+            "aud",
+            "auth_time",
+            "client_id",
+            "exp",
+            "iat",
+            "iss",
+            "jti",
+            "scope",
+            "sub"
+        ]
     );
     let now = app.now().as_second();
     let jti = claims["jti"].as_str().unwrap();
@@ -260,7 +270,7 @@ async fn rule_48_the_access_token_is_an_at_jwt() {
         claims,
         json!({
             "iss": ISSUER, "sub": "subject-ada", "aud": ISSUER, "client_id": "team-a.shop",
-            "scope": "openid profile", "iat": now, "exp": now + 600, "jti": jti,
+            "scope": "openid profile", "iat": now, "exp": now + 600, "jti": jti, "auth_time": now,
         })
     );
     assert!(jti.starts_with(&format!("{}.", issued.grant)));

@@ -3,11 +3,64 @@
 use std::time::Duration;
 
 use claviger::clock::later;
+use claviger::oidc::access_token::AccessTokenClaims;
+use claviger::oidc::audience::Audience;
 use claviger::oidc::identifier::{ClientId, Subject};
+use claviger::store::records::AccessTokenRecord;
 use claviger::store::{RegisterClient, RegisterUser};
 
 use crate::bench::{Bench, CLIENT, USER, uid};
 use crate::fixtures;
+
+/// An opaque access token is found by its hash and by nothing else until its expiry, and is then swept.
+pub(crate) async fn rule_54_an_opaque_access_token_is_kept_until_its_expiry(bench: &Bench) {
+    let record = |handle: &str, seconds: i64| AccessTokenRecord {
+        hash: fixtures::hash(handle),
+        claims: AccessTokenClaims {
+            iss: "https://id.example.org".into(),
+            sub: "subject".into(),
+            aud: Audience::of(&["urn:a".to_owned(), "urn:b".to_owned()], ""),
+            exp: bench.now().as_second() + seconds,
+            iat: bench.now().as_second(),
+            jti: format!("grant.{handle}").into(),
+            client_id: "team-a.shop".into(),
+            scope: "openid".into(),
+            auth_time: Some(1),
+            groups: None,
+        },
+    };
+    let found = async |handle: &str| bench.store.access_token(&fixtures::hash(handle)).await.unwrap();
+    for (handle, seconds) in [("short", 10), ("long", 20)] {
+        assert_eq!(found(handle).await, None);
+        bench
+            .store
+            .begin_access_token(record(handle, seconds))
+            .await
+            .unwrap();
+        assert_eq!(found(handle).await, Some(record(handle, seconds)));
+    }
+    let long = found("long").await;
+    assert!(
+        bench
+            .store
+            .refresh_token(&fixtures::hash("long"))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    bench.advance(Duration::from_millis(9_999));
+    assert!(found("short").await.is_some());
+    assert_eq!(bench.store.sweep(100).await.unwrap(), 0);
+    bench.advance(Duration::from_millis(1));
+    assert!(found("short").await.is_none());
+    assert_eq!(found("long").await, long);
+    assert_eq!(bench.store.sweep(100).await.unwrap(), 1);
+    let begun = later(bench.now(), Duration::ZERO);
+    bench.clock.set(claviger::clock::Timestamp::UNIX_EPOCH);
+    assert!(found("short").await.is_none(), "the sweep has removed it");
+    bench.clock.set(begun);
+    assert_eq!(found("long").await, long);
+}
 
 async fn is_good(bench: &Bench, jti: &str) -> bool {
     let found = bench

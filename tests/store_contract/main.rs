@@ -52,6 +52,7 @@ macro_rules! for_each_back_end {
 
 for_each_back_end! {
     access_tokens {
+        rule_54_an_opaque_access_token_is_kept_until_its_expiry,
         rule_60_a_revoked_access_token_stays_revoked,
         rule_20_a_token_is_dead_without_its_client,
         rule_56_a_client_id_is_nobodys_subject,

@@ -17,7 +17,10 @@ use crate::crd::v1alpha1::{
 };
 use crate::oidc::access::Access;
 use crate::oidc::allowed_origin::AllowedOrigin;
-use crate::oidc::client::{Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes};
+use crate::oidc::audience::check_resource;
+use crate::oidc::client::{
+    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes,
+};
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::redirect_uri::RedirectUri;
 use crate::oidc::scope::{self, ScopeSet};
@@ -70,6 +73,8 @@ pub(super) fn validate(
         allowed_origins,
         grant_types,
         scopes,
+        audiences,
+        resource_identifiers,
         token_endpoint_auth_methods,
         consent,
         default_max_age,
@@ -90,6 +95,8 @@ pub(super) fn validate(
         AllowedOrigin::parse(origin)
             .map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why.to_string()))?;
     }
+    resources_of("spec.audiences", audiences)?;
+    resources_of("spec.resourceIdentifiers", resource_identifiers)?;
     let secret_name = secret
         .as_ref()
         .and_then(|crd::SecretSettings { name }| name.clone())
@@ -118,6 +125,9 @@ pub(super) fn validate(
             .map(|text| duration("spec.defaultMaxAge", text))
             .transpose()?,
         lifetimes: lifetimes(tokens.as_ref())?,
+        access_token_format: access_token_format(tokens.as_ref()),
+        audiences: audiences.clone(),
+        resource_identifiers: resource_identifiers.clone(),
         access: access.as_ref().map(access_of).unwrap_or_default(),
         suspended: *suspend,
     };
@@ -250,10 +260,25 @@ fn scopes_of(given: &[Scope]) -> Result<Vec<&'static str>, Verdict> {
         .collect())
 }
 
+fn resources_of(field: &str, given: &[String]) -> Result<(), Verdict> {
+    for (index, resource) in given.iter().enumerate() {
+        check_resource(resource).map_err(|why| invalid(&format!("{field}[{index}]"), &why.to_string()))?;
+    }
+    Ok(())
+}
+
+fn access_token_format(tokens: Option<&crd::Tokens>) -> AccessTokenFormat {
+    match tokens.and_then(|tokens| tokens.access_token_format) {
+        None | Some(crd::AccessTokenFormat::Jwt) => AccessTokenFormat::Jwt,
+        Some(crd::AccessTokenFormat::Opaque) => AccessTokenFormat::Opaque,
+    }
+}
+
 fn lifetimes(tokens: Option<&crd::Tokens>) -> Result<TokenLifetimes, Verdict> {
     let default = TokenLifetimes::default();
     let Some(crd::Tokens {
         access_token_lifetime,
+        access_token_format: _,
         id_token_lifetime,
         refresh_token_idle_lifetime,
         refresh_token_lifetime,

@@ -111,6 +111,18 @@ pub struct OidcClientSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub scopes: Vec<Scope>,
 
+    /// APIs that the app may ask access tokens for: absolute URIs, one of which it names in the parameter `resource`
+    /// (RFC 8707). Without `resource` an access token is for claviger's own userinfo endpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::resources")]
+    pub audiences: Vec<String>,
+
+    /// What the app is called where it is itself an API: others list one of these URIs in their `audiences`, and the app may
+    /// introspect access tokens for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::resources")]
+    pub resource_identifiers: Vec<String>,
+
     /// How the app authenticates at the token endpoint; any method of the list is accepted. `none` makes it a public
     /// client without a secret.
     #[serde(default = "default_token_endpoint_auth_methods")]
@@ -128,7 +140,7 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<DurationText>,
 
-    /// How long what the app is given lives.
+    /// What the app is given, and how long it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
 
@@ -230,7 +242,20 @@ pub enum Consent {
     Skip,
 }
 
-/// Lifetimes, written like 90s, 10m, 14d.
+/// What access tokens look like: a JWT (RFC 9068), or a random value that only claviger can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "a doc comment would turn the schema's enum into oneOf"
+)]
+pub enum AccessTokenFormat {
+    Jwt,
+    Opaque,
+}
+
+/// What the app is given. Lifetimes are written like 90s, 10m, 14d.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
@@ -239,6 +264,11 @@ pub struct Tokens {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::signed_lifetime")]
     pub access_token_lifetime: Option<DurationText>,
+
+    /// What access tokens look like: `jwt` (the default; RFC 9068), or `opaque`, a random value that an API shows to
+    /// claviger's introspection endpoint each time, so that one that was revoked is refused at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_format: Option<AccessTokenFormat>,
 
     /// ID tokens; default 1h. At most 24h.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -202,6 +202,23 @@ pub(super) fn redirect_uris(_: &mut SchemaGenerator) -> Schema {
     set(&item, 64)
 }
 
+/// Resource indicators (RFC 8707 section 2). The server checks the same and more.
+pub(super) fn resources(_: &mut SchemaGenerator) -> Schema {
+    let item = json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 512,
+        "x-kubernetes-validations": [
+            rule("!self.contains('#')", "must not have a fragment (#)"),
+            rule(
+                "self.matches('^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$')",
+                "must be an absolute URI like https://api.example.org",
+            ),
+        ],
+    });
+    set(&item, 32)
+}
+
 /// Origins as browsers send them (RFC 6454 section 6.2).
 pub(super) fn origins(_: &mut SchemaGenerator) -> Schema {
     let item = json!({

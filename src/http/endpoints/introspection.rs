@@ -7,7 +7,9 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::client_request::{ClientLimits, Received};
+use crate::clock::Timestamp;
 use crate::http::json::json;
+use crate::oidc::audience::Audience;
 use crate::provider::Provider;
 use crate::provider::introspection::ActiveToken;
 
@@ -55,13 +57,17 @@ fn active(issuer: &str, token: &ActiveToken) -> Response {
         nbf: Option<i64>,
         sub: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        aud: Option<&'a str>,
+        aud: Option<&'a Audience>,
         iss: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         jti: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        auth_time: Option<i64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        groups: Option<&'a [String]>,
     }
     let details = token.access_token.as_ref();
-    let issued_at = token.issued_at.map(|issued_at| issued_at.as_second());
+    let issued_at = token.issued_at.map(Timestamp::as_second);
     json(
         StatusCode::OK,
         &Body {
@@ -75,9 +81,11 @@ fn active(issuer: &str, token: &ActiveToken) -> Response {
             iat: issued_at,
             nbf: issued_at,
             sub: &token.subject,
-            aud: details.map(|details| details.audience.as_str()),
+            aud: details.map(|details| &details.audience),
             iss: issuer,
             jti: details.map(|details| details.jti.as_str()),
+            auth_time: details.and_then(|details| details.auth_time),
+            groups: details.and_then(|details| details.groups.as_deref()),
         },
     )
 }

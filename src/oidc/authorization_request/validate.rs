@@ -98,6 +98,7 @@ pub fn validate(parameters: &Parameters, client: &Client) -> Result<Authorizatio
         client_id: client.client_id.clone(),
         redirect_uri,
         scope: ScopeSet::default(),
+        resources: Vec::new(),
         state,
         nonce: None,
         code_challenge: None,

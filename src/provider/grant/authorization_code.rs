@@ -57,6 +57,7 @@ pub(in crate::provider) async fn authorize(
             let Redeemed { grant, user } = *redeemed;
             Ok(Authorization {
                 scope: grant.scope.clone(),
+                resources: grant.resources.clone(),
                 holder: Holder::Person(Box::new(Person {
                     nonce: grant.nonce.clone(),
                     grant,

@@ -30,6 +30,7 @@ pub(in crate::provider) fn authorize(client: &Client, form: &Parameters) -> Resu
     Ok(Authorization {
         holder: Holder::Client,
         scope: ScopeSet::default(),
+        resources: Vec::new(),
         refresh_token: None,
     })
 }

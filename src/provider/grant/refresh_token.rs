@@ -1,6 +1,7 @@
 //! `grant_type=refresh_token` (RFC 6749 section 6) with rotation (RFC 9700 section 4.14.2).
 
 use crate::clock::later;
+use crate::oidc::audience;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
@@ -26,7 +27,8 @@ pub(in crate::provider) async fn authorize(
     let presented = OpaqueToken::parse(TokenKind::RefreshToken, presented)
         .ok_or_else(|| invalid("what was sent does not look like a refresh token of ours"))?;
     let scope = single(form, "scope")?.map(ScopeSet::parse);
-    refuse_before_spending(provider, client, &presented, scope.as_ref()).await?;
+    let resources = audience::requested(form);
+    refuse_before_spending(provider, client, &presented, scope.as_ref(), resources).await?;
 
     let successor = OpaqueToken::generate(TokenKind::RefreshToken, &*provider.random);
     let stored = NewRefreshToken {
@@ -43,6 +45,7 @@ pub(in crate::provider) async fn authorize(
             let Redeemed { grant, user } = *redeemed;
             Ok(Authorization {
                 scope: scope.unwrap_or_else(|| grant.scope.clone()),
+                resources: grant.resources.clone(),
                 holder: Holder::Person(Box::new(Person {
                     // OpenID Connect Core section 12.2: an ID token after a refresh should have no nonce.
                     nonce: None,
@@ -67,7 +70,7 @@ pub(in crate::provider) async fn authorize(
     }
 }
 
-/// A wider scope and a person whom the client no longer admits are refused without spending the token, so that the app
+/// A wider scope, another resource and a person whom the client no longer admits are refused without spending the token, so that the app
 /// can ask again. Reads only when there is something to check; whether the token is good is for the rotation to say, so
 /// tokens that are unknown, spent or somebody else's pass here.
 async fn refuse_before_spending(
@@ -75,8 +78,9 @@ async fn refuse_before_spending(
     client: &Client,
     presented: &OpaqueToken,
     scope: Option<&ScopeSet>,
+    resources: Vec<String>,
 ) -> Result<(), Failure> {
-    if scope.is_none() && client.access.is_open() {
+    if scope.is_none() && resources.is_empty() && client.access.is_open() {
         return Ok(());
     }
     let found = provider
@@ -96,6 +100,9 @@ async fn refuse_before_spending(
             ErrorCode::InvalidScope,
             "scope is wider than what was granted",
         ));
+    }
+    if !resources.is_empty() {
+        audience::narrow(resources, &grant.resources, &client.audiences).map_err(Failure::from)?;
     }
     if client.access.is_open() {
         return Ok(());

@@ -108,6 +108,7 @@ impl Provider {
             user_uid: signed_in.user.user.uid.clone(),
             subject: signed_in.user.user.subject.clone(),
             scope: request.scope.clone(),
+            resources: request.resources.clone(),
             session: signed_in.session.hash,
             offline: request.scope.contains(OFFLINE_ACCESS),
             authentication: signed_in.session.authentication.clone(),

@@ -1,5 +1,6 @@
 //! The last step of the pipeline: access token and ID token.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,27 +10,30 @@ use zeroize::Zeroizing;
 use crate::clock::{Timestamp, later};
 use crate::keyring::SigningAlgorithm;
 use crate::oidc::access_token::{self, AccessTokenClaims, Basis};
+use crate::oidc::audience::Audience;
 use crate::oidc::claims;
-use crate::oidc::client::Client;
+use crate::oidc::client::{AccessTokenFormat, Client};
 use crate::oidc::id_token::{self, IdTokenClaims};
+use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::scope::{OPENID, ScopeSet};
 use crate::provider::Provider;
 use crate::provider::answer::Failure;
 use crate::provider::fault::Fault;
 use crate::provider::grant::{Authorization, Holder, Person};
 use crate::random;
+use crate::store::records::AccessTokenRecord;
 
 use super::TokenResponse;
 
 impl Provider {
     /// Mints what `authorization` allows; the refresh token, which is stored already, is not part of it.
-    pub(super) fn mint(
+    pub(super) async fn mint(
         &self,
         client: &Client,
         authorization: &Authorization,
     ) -> Result<TokenResponse, Failure> {
         let now = self.clock.now();
-        let (access_token, access_expires_at) = self.mint_access_token(client, authorization, now)?;
+        let (access_token, access_expires_at) = self.mint_access_token(client, authorization, now).await?;
         let id_token = match &authorization.holder {
             Holder::Person(person) if authorization.scope.contains(OPENID) => {
                 Some(self.mint_id_token(client, person, &authorization.scope, now)?)
@@ -47,7 +51,7 @@ impl Provider {
     }
 
     /// The token, and when it expires.
-    fn mint_access_token(
+    async fn mint_access_token(
         &self,
         client: &Client,
         authorization: &Authorization,
@@ -70,21 +74,61 @@ impl Provider {
         };
         let unique = URL_SAFE_NO_PAD.encode(random::bytes::<16>(&*self.random));
         let claims = AccessTokenClaims {
-            iss: self.issuer.as_str().into(),
-            sub: subject.into(),
-            aud: self.issuer.as_str().into(),
+            iss: self.issuer.as_str().to_owned().into(),
+            sub: subject.to_owned().into(),
+            aud: Audience::of(&authorization.resources, self.issuer.as_str()),
             exp: expires_at.as_second(),
             iat: now.as_second(),
             jti: access_token::jti(&basis, &unique).into(),
-            client_id: client.client_id.as_str().into(),
+            client_id: client.client_id.as_str().to_owned().into(),
             scope: authorization.scope.to_string().into(),
+            auth_time: authorization
+                .person()
+                .map(|person| person.grant.authentication.at.as_second()),
+            groups: None,
+        };
+        let token = match client.access_token_format {
+            AccessTokenFormat::Jwt => self.sign_access_token(claims, authorization, now)?,
+            AccessTokenFormat::Opaque => self.keep_access_token(claims).await?,
+        };
+        Ok((token, expires_at))
+    }
+
+    fn sign_access_token(
+        &self,
+        claims: AccessTokenClaims<'static>,
+        authorization: &Authorization,
+        now: Timestamp,
+    ) -> Result<Zeroizing<String>, Failure> {
+        let groups = authorization
+            .person()
+            .and_then(|person| claims::groups(&person.user.user, &authorization.scope));
+        let claims = AccessTokenClaims {
+            groups: groups.map(Cow::Borrowed),
+            ..claims
         };
         let token = self
             .keyring
             .current()
             .sign(SigningAlgorithm::Es256, access_token::TYP, &claims, now)
             .map_err(Fault::keyring("sign an access token"))?;
-        Ok((Zeroizing::new(token), expires_at))
+        Ok(Zeroizing::new(token))
+    }
+
+    /// Stores what an opaque token stands for.
+    async fn keep_access_token(
+        &self,
+        claims: AccessTokenClaims<'static>,
+    ) -> Result<Zeroizing<String>, Failure> {
+        let token = OpaqueToken::generate(TokenKind::AccessToken, &*self.random);
+        self.store
+            .begin_access_token(AccessTokenRecord {
+                hash: token.hash(),
+                claims,
+            })
+            .await
+            .map_err(Fault::store("store an access token"))?;
+        Ok(Zeroizing::new(token.expose().to_owned()))
     }
 
     fn mint_id_token(

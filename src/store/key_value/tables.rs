@@ -8,8 +8,8 @@ use crate::clock::Timestamp;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::scope::ScopeSet;
 use crate::store::records::{
-    AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord, InteractionRecord,
-    RefreshTokenRecord, UserRecord,
+    AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord,
+    InteractionRecord, RefreshTokenRecord, UserRecord,
 };
 use crate::store::throttle::ThrottleRecord;
 
@@ -41,6 +41,7 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const GRANTS: u8 = b'G';
     pub(in crate::store) const CODES: u8 = b'A';
     pub(in crate::store) const REFRESH_TOKENS: u8 = b'R';
+    pub(in crate::store) const ACCESS_TOKENS: u8 = b'B';
     pub(in crate::store) const REVOKED_ACCESS_TOKENS: u8 = b'D';
     pub(in crate::store) const CONSENTS: u8 = b'K';
     pub(in crate::store) const SESSIONS_OF_USER: u8 = b'1';
@@ -94,6 +95,9 @@ pub(in crate::store) const CODES: Table<StoredCode> = Table::new(prefix::CODES, 
 /// Refresh tokens by hash.
 pub(in crate::store) const REFRESH_TOKENS: Table<RefreshTokenRecord> =
     Table::new(prefix::REFRESH_TOKENS, "refresh token");
+/// Opaque access tokens by hash.
+pub(in crate::store) const ACCESS_TOKENS: Table<AccessTokenRecord> =
+    Table::new(prefix::ACCESS_TOKENS, "access token");
 /// Until when it is remembered that an access token without a grant was revoked, by the hash of its `jti`.
 pub(in crate::store) const REVOKED_ACCESS_TOKENS: Table<Timestamp> =
     Table::new(prefix::REVOKED_ACCESS_TOKENS, "revoked access token");
@@ -148,7 +152,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 33);
+        assert_eq!(prefixes.len(), 34);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

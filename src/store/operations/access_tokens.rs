@@ -1,13 +1,44 @@
-//! Access tokens of clients that act for themselves: which were revoked.
+//! Access tokens: the opaque ones, and which of clients that act for themselves were revoked.
 
 use crate::clock::Timestamp;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::StoreError;
-use crate::store::key_value::tables::REVOKED_ACCESS_TOKENS;
+use crate::store::key_value::tables::{ACCESS_TOKENS, REVOKED_ACCESS_TOKENS};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{clients, expiry};
-use crate::store::records::ClientRecord;
+use crate::store::records::{AccessTokenRecord, ClientRecord};
+
+pub(in crate::store) fn begin(
+    transaction: &mut dyn Transaction,
+    token: &AccessTokenRecord,
+) -> Result<(), StoreError> {
+    expiry::Subject::AccessToken(token.hash).look_at(transaction, expires_at(token));
+    ACCESS_TOKENS.put(transaction, &[token.hash.as_bytes()], token)
+}
+
+pub(in crate::store) fn by_key(
+    view: &dyn Read,
+    hash: &TokenHash,
+) -> Result<Option<AccessTokenRecord>, StoreError> {
+    ACCESS_TOKENS.get(view, &[hash.as_bytes()])
+}
+
+pub(in crate::store) fn unexpired(
+    view: &dyn Read,
+    now: Timestamp,
+    hash: &TokenHash,
+) -> Result<Option<AccessTokenRecord>, StoreError> {
+    Ok(by_key(view, hash)?.filter(|token| now < expires_at(token)))
+}
+
+pub(in crate::store) fn expires_at(token: &AccessTokenRecord) -> Timestamp {
+    Timestamp::from_second(token.claims.exp).unwrap_or(Timestamp::MAX)
+}
+
+pub(in crate::store) fn end(transaction: &mut dyn Transaction, hash: &TokenHash) {
+    ACCESS_TOKENS.delete(transaction, &[hash.as_bytes()]);
+}
 
 pub(in crate::store) fn client(
     view: &dyn Read,

@@ -33,6 +33,7 @@ pub(in crate::store) enum Subject {
     Grant(GrantId),
     AuthorizationCode(TokenHash),
     RefreshToken(TokenHash),
+    AccessToken(TokenHash),
     RevokedAccessToken(TokenHash),
     Client(ResourceUid),
     User(ResourceUid),
@@ -56,6 +57,7 @@ impl Subject {
             Self::Grant(id) => (b'G', id.as_str().as_bytes()),
             Self::AuthorizationCode(hash) => (b'A', hash.as_bytes()),
             Self::RefreshToken(hash) => (b'R', hash.as_bytes()),
+            Self::AccessToken(hash) => (b'T', hash.as_bytes()),
             Self::RevokedAccessToken(jti) => (b'D', jti.as_bytes()),
             Self::Client(uid) => (b'C', uid.as_str().as_bytes()),
             Self::User(uid) => (b'U', uid.as_str().as_bytes()),
@@ -75,6 +77,7 @@ impl Subject {
             b'G' => Self::Grant(GrantId::new(text()?)),
             b'A' => Self::AuthorizationCode(hash()?),
             b'R' => Self::RefreshToken(hash()?),
+            b'T' => Self::AccessToken(hash()?),
             b'D' => Self::RevokedAccessToken(hash()?),
             b'C' => Self::Client(ResourceUid::new(text()?)),
             b'U' => Self::User(ResourceUid::new(text()?)),
@@ -164,6 +167,14 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
                 REFRESH_TOKENS.delete(transaction, &[hash.as_bytes()]);
                 let id = token.grant_id.as_str().as_bytes();
                 REFRESH_TOKENS_OF_GRANT.delete(transaction, id, hash.as_bytes());
+                Ok(())
+            })
+        }
+        Subject::AccessToken(hash) => {
+            let token = access_tokens::by_key(transaction, hash)?;
+            let ends_at = token.as_ref().map(access_tokens::expires_at);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                access_tokens::end(transaction, hash);
                 Ok(())
             })
         }

@@ -61,10 +61,12 @@ fn every_field_reaches_the_client() {
         allowedOrigins: [https://shop.example.org]
         grantTypes: [authorization_code]
         scopes: [email, openid]
+        audiences: [https://api.example.org, 'urn:x']
+        resourceIdentifiers: [https://shop.example.org]
         tokenEndpointAuthMethods: [none]
         consent: Always
         defaultMaxAge: 0s
-        tokens: {accessTokenLifetime: 90s, idTokenLifetime: 5m, refreshTokenIdleLifetime: 2h, refreshTokenLifetime: 3d}
+        tokens: {accessTokenFormat: opaque, accessTokenLifetime: 90s, idTokenLifetime: 5m, refreshTokenIdleLifetime: 2h, refreshTokenLifetime: 3d}
         access: {allowedGroups: [staff], allowedUsers: [ada]}
         secret: {name: login}
         suspend: true
@@ -79,6 +81,9 @@ fn every_field_reaches_the_client() {
     assert_eq!(client.allowed_origins, ["https://shop.example.org"]);
     assert_eq!(client.grant_types, BTreeSet::from([GrantType::AuthorizationCode]));
     assert!(client.is_public() && client.suspended);
+    assert_eq!(client.audiences, ["https://api.example.org", "urn:x"]);
+    assert_eq!(client.resource_identifiers, ["https://shop.example.org"]);
+    assert_eq!(client.access_token_format, AccessTokenFormat::Opaque);
     assert_eq!(client.consent, ConsentPolicy::Always);
     assert_eq!(client.default_max_age, Some(Duration::ZERO));
     assert_eq!(
@@ -105,6 +110,36 @@ fn a_client_that_acts_for_itself_needs_no_redirect_uri() {
 }
 
 #[test]
+fn a_refusal_names_what_services_need() {
+    for (spec, why) in [
+        (
+            "{redirectUris: [https://a.example], grantTypes: [client_credentials, refresh_token]}",
+            "spec.grantTypes with refresh_token needs authorization_code",
+        ),
+        (
+            "{redirectUris: [https://a.example], grantTypes: [client_credentials, authorization_code], \
+             tokenEndpointAuthMethods: [none]}",
+            "spec.grantTypes with client_credentials needs a client with a secret",
+        ),
+        (
+            "{grantTypes: [client_credentials, authorization_code]}",
+            "spec.redirectUris is required",
+        ),
+        (
+            "{redirectUris: [https://a.example], audiences: [https://a.example, api]}",
+            "spec.audiences[1] is not an absolute URI",
+        ),
+        (
+            "{redirectUris: [https://a.example], resourceIdentifiers: ['https://a.example#x']}",
+            "spec.resourceIdentifiers[0] has a fragment",
+        ),
+    ] {
+        let verdict = validate(&client("team-a", "shop", spec), &settings(), None).unwrap_err();
+        assert!(verdict.message.contains(why), "{spec}: {}", verdict.message);
+    }
+}
+
+#[test]
 fn a_refusal_names_the_field() {
     let long_text = format!("displayName: {}\n{MINIMAL}", "x".repeat(129));
     for (spec, field) in [
@@ -122,19 +157,6 @@ fn a_refusal_names_the_field() {
         (
             "{redirectUris: [https://a.example], grantTypes: []}",
             "spec.grantTypes ",
-        ),
-        (
-            "{redirectUris: [https://a.example], grantTypes: [client_credentials, refresh_token]}",
-            "spec.grantTypes with refresh_token needs authorization_code",
-        ),
-        (
-            "{redirectUris: [https://a.example], grantTypes: [client_credentials, authorization_code], \
-             tokenEndpointAuthMethods: [none]}",
-            "spec.grantTypes with client_credentials needs a client with a secret",
-        ),
-        (
-            "{grantTypes: [client_credentials, authorization_code]}",
-            "spec.redirectUris is required",
         ),
         ("{redirectUris: [https://a.example], scopes: []}", "spec.scopes "),
         (

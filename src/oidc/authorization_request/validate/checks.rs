@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{MAX_LOGIN_HINT_BYTES, MAX_NONCE_BYTES, MAX_STATE_BYTES};
+use crate::oidc::audience;
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::client::Client;
 use crate::oidc::error::{Error, ErrorCode};
@@ -14,7 +15,7 @@ use crate::oidc::scope::{OFFLINE_ACCESS, OPENID, ScopeSet};
 pub(super) type Check = fn(&Parameters, &Client, &mut AuthorizationRequest) -> Result<(), Error>;
 
 /// Everything that is told to the app, in the order in which it is checked.
-pub(super) const CHECKS: [Check; 12] = [
+pub(super) const CHECKS: [Check; 13] = [
     no_parameter_is_repeated,
     no_request_object,
     no_registration,
@@ -23,13 +24,15 @@ pub(super) const CHECKS: [Check; 12] = [
     response_mode_is_query,
     client_may_use_codes,
     scope,
+    resources,
     code_challenge,
     nonce,
     prompt,
     max_age_and_login_hint,
 ];
 
-/// What this endpoint reads. RFC 6749 section 3.1: a parameter must not be repeated. Unknown ones are ignored.
+/// What this endpoint reads. RFC 6749 section 3.1: a parameter must not be repeated. Unknown ones are ignored. `resource` is
+/// not among them: RFC 8707 section 2 lets it come more than once.
 const KNOWN: [&str; 17] = [
     "response_type",
     "response_mode",
@@ -143,6 +146,16 @@ fn scope(parameters: &Parameters, client: &Client, request: &mut AuthorizationRe
         // OpenID Connect Core section 11: for a client that may have refresh tokens at all.
         .filter(|scope| *scope != OFFLINE_ACCESS || has_refresh_tokens)
         .collect();
+    Ok(())
+}
+
+/// RFC 8707 section 2.1.
+fn resources(
+    parameters: &Parameters,
+    client: &Client,
+    request: &mut AuthorizationRequest,
+) -> Result<(), Error> {
+    request.resources = audience::authorize(audience::requested(parameters), &client.audiences)?;
     Ok(())
 }
 
