@@ -15,6 +15,8 @@ home=${CARGO_HOME:-$HOME/.cargo}
 # Of its own folder: these flags would make cargo build everything else again.
 export CARGO_TARGET_DIR=$target
 export CARGO_PROFILE_RELEASE_STRIP=symbols
+# A developer may have it on for all builds; it divides a crate in another way.
+export CARGO_INCREMENTAL=0
 export SOURCE_DATE_EPOCH=0
 # Panics and C assertions quote source files by path.
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' --remap-path-prefix="$root=/claviger" --remap-path-prefix="$home=/cargo")
