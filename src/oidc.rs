@@ -27,4 +27,5 @@ pub mod password;
 pub mod password_rules;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod response_mode;
 pub mod scope;

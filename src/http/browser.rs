@@ -12,6 +12,7 @@ mod page;
 mod password;
 mod posted;
 mod rate_limited;
+mod respond;
 mod sign_in;
 mod sign_out;
 mod visit;
@@ -76,7 +77,7 @@ fn answer(provider: &Provider, visit: &Visit, step: Result<Step, BrowserError>) 
             response
         }
         Ok(Step::Account) => redirect(issuer, &format!("{}{}", issuer.path(), account::PATH)),
-        Ok(Step::Respond(response)) => redirect(issuer, response.location()),
+        Ok(Step::Respond(response)) => respond::to_the_app(provider, &response),
         Err(error) => error_page::of(provider, visit, &error),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::identifier::{ClientId, ResourceUid, Subject};
+use super::response_mode::ResponseMode;
 use super::scope::ScopeSet;
 
 /// A valid request: it exists only after every check has passed.
@@ -20,6 +21,9 @@ pub struct AuthorizationRequest {
     pub client_id: ClientId,
     /// `redirect_uri`, exactly as received (it may differ from the registered one in a loopback port).
     pub redirect_uri: String,
+    /// How the response travels.
+    #[serde(default)]
+    pub response_mode: ResponseMode,
     /// What was asked for and the client may ask for.
     pub scope: ScopeSet,
     /// `resource` (RFC 8707): for whom access tokens will be; none means the default audience.
@@ -42,6 +46,13 @@ pub struct AuthorizationRequest {
     /// `sub` of a verified `id_token_hint`: nobody else may answer this request.
     #[serde(default)]
     pub subject_hint: Option<Subject>,
+}
+
+impl AuthorizationRequest {
+    /// Where a form of ours leads in the end: with `form_post` no further than to a page of ours, whose own form goes on.
+    pub fn leads_to(&self) -> Option<&str> {
+        (self.response_mode == ResponseMode::Query).then_some(&self.redirect_uri)
+    }
 }
 
 /// The values of `prompt` (OpenID Connect Core section 3.1.2.1), which may be combined except for `none`.

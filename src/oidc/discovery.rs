@@ -8,6 +8,7 @@ use super::claims;
 use super::client::ClientAuthenticationMethod;
 use super::grant_type::GrantType;
 use super::issuer::Issuer;
+use super::response_mode::ResponseMode;
 use super::scope;
 
 /// The authorization endpoint, below the issuer.
@@ -43,7 +44,7 @@ struct ProviderMetadata<'a> {
     jwks_uri: String,
     scopes_supported: &'a [&'a str],
     response_types_supported: [&'a str; 1],
-    response_modes_supported: [&'a str; 1],
+    response_modes_supported: Vec<&'a str>,
     grant_types_supported: Vec<&'a str>,
     subject_types_supported: [&'a str; 1],
     id_token_signing_alg_values_supported: [&'a str; 1],
@@ -78,7 +79,7 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         jwks_uri: issuer.endpoint(JWKS_PATH),
         scopes_supported: &scope::SUPPORTED,
         response_types_supported: ["code"],
-        response_modes_supported: ["query"],
+        response_modes_supported: ResponseMode::ALL.map(ResponseMode::as_str).to_vec(),
         grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: ["RS256"],

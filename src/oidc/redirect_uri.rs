@@ -130,6 +130,23 @@ pub fn is_native(uri: &str) -> bool {
     !uri.starts_with("https:")
 }
 
+/// Whether a browser can post a form to `uri`: to an app's own scheme it can only go.
+pub fn takes_forms(uri: &str) -> bool {
+    uri.starts_with("https:") || uri.starts_with("http:")
+}
+
+/// `uri` with more in its query. What it has already is retained (RFC 6749 section 3.1.2), and it is extended as text, so
+/// that nothing in it is normalised.
+pub fn with_query(uri: &str, query: &str) -> String {
+    let separator = match uri.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, registered)) if registered.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    format!("{uri}{separator}{query}")
+}
+
 /// Host and the part from the path on, where the host is a loopback IP literal under plain http. `localhost` is not one:
 /// it may resolve to something else.
 fn without_loopback_port(uri: &str) -> Option<(&str, &str)> {

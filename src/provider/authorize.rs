@@ -59,12 +59,8 @@ impl Provider {
                 return Err(displayable(reason, Some(&client)));
             }
             Err(Invalid::Redirectable(refused)) => {
-                return Ok(Step::Respond(AuthorizationResponse::error(
-                    &refused.redirect_uri,
-                    refused.state.as_deref(),
-                    &self.issuer,
-                    &refused.error,
-                )));
+                let response = AuthorizationResponse::error((&*refused).into(), &self.issuer, &refused.error);
+                return Ok(Step::Respond(response));
             }
         };
         match self.subject_of_hint(parameters) {

@@ -19,8 +19,8 @@ pub struct ConsentForm {
     pub user: EndUser,
     /// What the app wants.
     pub scope: ScopeSet,
-    /// Where the form leads in the end.
-    pub redirect_uri: String,
+    /// Where the form leads in the end, if that is not a page of ours.
+    pub redirect_uri: Option<String>,
 }
 
 /// What the consent page comes to.
@@ -61,8 +61,8 @@ impl Provider {
                 Ok(ConsentPage::Ask(Box::new(ConsentForm {
                     client: (&client).into(),
                     user,
+                    redirect_uri: request.leads_to().map(str::to_owned),
                     scope: request.scope,
-                    redirect_uri: request.redirect_uri,
                 })))
             }
             (step, _) => Ok(ConsentPage::Elsewhere(step)),

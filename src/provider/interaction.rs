@@ -174,12 +174,7 @@ impl Provider {
         request: &AuthorizationRequest,
         error: &Error,
     ) -> AuthorizationResponse {
-        AuthorizationResponse::error(
-            &request.redirect_uri,
-            request.state.as_deref(),
-            &self.issuer,
-            error,
-        )
+        AuthorizationResponse::error(request.into(), &self.issuer, error)
     }
 
     async fn ask_consent(
@@ -228,7 +223,7 @@ impl Provider {
         let username = typed.or_else(|| request.login_hint.clone()).unwrap_or_default();
         Ok(Step::SignIn(Box::new(SignInForm {
             client: Some(client.into()),
-            redirect_uri: Some(request.redirect_uri.clone()),
+            redirect_uri: request.leads_to().map(str::to_owned),
             sealed: self.seal_errand(browser, &Errand::App(Box::new(request), started_at))?,
             username,
             notice,

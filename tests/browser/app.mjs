@@ -16,22 +16,41 @@ export async function listen(handler) {
   return server;
 }
 
+async function bodyOf(request) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  return Buffer.concat(parts).toString();
+}
+
+/** The parameters of an answer to this very attempt, each of which comes once. */
+function checked(parameters, attempt) {
+  const answer = Object.fromEntries(parameters);
+  assert.equal(Object.keys(answer).length, [...parameters].length, "a parameter is repeated");
+  assert.equal(answer.state, attempt.state, "the answer is to another request");
+  assert.equal(answer.iss, settings.issuer, "the answer is from another issuer");
+  return answer;
+}
+
 export class App {
   #server;
   #clientId;
+  #posts;
 
-  constructor(server, clientId) {
+  constructor(server, clientId, posts) {
     this.#server = server;
     this.#clientId = clientId;
+    this.#posts = posts;
   }
 
   static async start(stage, clientId = settings.publicClientId) {
-    const server = await listen((request, response) => {
+    const posts = [];
+    const server = await listen(async (request, response) => {
       const isCallback = new URL(request.url, "http://app").pathname === "/callback";
+      if (isCallback && request.method === "POST") posts.push({ headers: request.headers, body: await bodyOf(request) });
       response.writeHead(isCallback ? 200 : 204, { "content-type": "text/html; charset=utf-8" });
       response.end(isCallback ? PAGE : undefined);
     });
-    return stage.keep(new App(server, clientId));
+    return stage.keep(new App(server, clientId, posts));
   }
 
   get redirectUri() {
@@ -55,22 +74,34 @@ export class App {
       ...parameters,
     };
     for (const [name, value] of Object.entries(all)) if (value !== null) url.searchParams.set(name, value);
-    return { url: url.href, state, nonce, verifier };
+    return { url: url.href, state: all.state, nonce, verifier };
   }
 
   /** Waits until the browser is back, checks whose answer it brings (RFC 6749 section 10.12, RFC 9207), and gives it. */
   async answer(page, attempt) {
     await page.waitForURL((url) => url.href.startsWith(this.redirectUri));
     await page.locator("#arrived").waitFor();
-    const answer = Object.fromEntries(new URL(page.url()).searchParams);
-    assert.equal(answer.state, attempt.state, "the answer is to another request");
-    assert.equal(answer.iss, settings.issuer, "the answer is from another issuer");
-    return answer;
+    return checked(new URL(page.url()).searchParams, attempt);
+  }
+
+  /** The same for `form_post`: the answer is in the body of a POST, and nothing of it in the address. */
+  async posted(page, attempt) {
+    await page.waitForURL(this.redirectUri);
+    await page.locator("#arrived").waitFor();
+    const { headers, body } = this.#posts.pop();
+    assert.equal(headers["content-type"], "application/x-www-form-urlencoded");
+    assert.equal(headers.origin, new URL(settings.issuer).origin);
+    assert.equal(this.#posts.length, 0, "the answer was posted more than once");
+    return checked(new URLSearchParams(body), attempt);
   }
 
   /** Waits for a code and gives the claims of the ID token that it is good for. */
   async claims(page, attempt) {
-    const { code, error } = await this.answer(page, attempt);
+    return this.redeem(await this.answer(page, attempt), attempt);
+  }
+
+  /** The claims of the ID token that the code of an answer is good for. */
+  async redeem({ code, error }, attempt) {
     assert.ok(code, `the answer is an error: ${error}`);
     const response = await fetch(`${settings.issuer}/api/token/v2`, {
       method: "POST",

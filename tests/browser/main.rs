@@ -86,6 +86,13 @@ fn rule_68_a_throttled_person_is_told_when_to_try_again() -> Result<()> {
     stack::play("throttled")
 }
 
+/// With `form_post` the answer reaches the app in a POST, by a script or, where scripts are off, by a button; so does an
+/// error.
+#[test]
+fn rule_10_form_post_works_with_and_without_javascript() -> Result<()> {
+    stack::play("form_post")
+}
+
 /// The longest names, made of markup, are shown as text and burst no page.
 #[test]
 fn hostile_names_are_text() -> Result<()> {

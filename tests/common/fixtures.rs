@@ -16,6 +16,7 @@ use claviger::oidc::grant_type::GrantType;
 use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::PasswordHash;
+use claviger::oidc::response_mode::ResponseMode;
 use claviger::oidc::scope::{self, ScopeSet};
 use claviger::store::records::{
     AuthorizationCodeRecord, ClientRegistration, CodeBinding, GrantRecord, InteractionRecord,
@@ -137,6 +138,7 @@ pub(crate) fn authorization_request(client: &str) -> AuthorizationRequest {
         client_uid: ResourceUid::new(format!("uid-{client}")),
         client_id: ClientId::new(format!("team-a.{client}")),
         redirect_uri: REDIRECT_URI.to_owned(),
+        response_mode: ResponseMode::Query,
         scope: ScopeSet::parse("openid profile"),
         resources: Vec::new(),
         state: Some("state".to_owned()),

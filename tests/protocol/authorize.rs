@@ -220,20 +220,6 @@ async fn rule_09_the_only_response_type_is_code() {
     );
 }
 
-/// `response_mode` is `query` or absent; others are refused, and the refusal itself comes in the query.
-#[tokio::test]
-async fn rule_10_the_only_response_mode_is_query() {
-    let app = app_with_ada().await;
-    let browser = Browser::new(&app);
-    browser.sign_in_as_ada().await;
-    for response_mode in ["fragment", "form_post", "query.jwt", "web_message", "QUERY"] {
-        let response = browser.authorize(&[("response_mode", response_mode)]).await;
-        assert_redirected_error(&response, "invalid_request");
-    }
-    let answer = answered(&browser.authorize(&[("response_mode", "query")]).await);
-    assert!(answer.contains_key("code"));
-}
-
 /// PKCE is required of confidential and public clients alike, with S256 and nothing else.
 #[tokio::test]
 async fn rule_11_pkce_with_s256_is_required() {

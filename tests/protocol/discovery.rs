@@ -87,7 +87,7 @@ async fn rule_55_discovery_advertises_what_works() {
     assert_eq!(app.get(AUTHORIZATION_SERVER).await.json(), document);
     for (member, value) in [
         ("response_types_supported", json!(["code"])),
-        ("response_modes_supported", json!(["query"])),
+        ("response_modes_supported", json!(["query", "form_post"])),
         (
             "grant_types_supported",
             json!(["authorization_code", "refresh_token", "client_credentials"]),

@@ -47,6 +47,7 @@ mod redirect_uri;
 mod refresh_token;
 mod resources;
 mod revocation;
+mod response_mode;
 mod session;
 mod sign_in;
 mod throttle;

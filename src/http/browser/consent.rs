@@ -85,7 +85,7 @@ fn ask(provider: &Provider, visit: &Visit, handle: &OpaqueToken, form: &ConsentF
         csrf_token: &csrf_token,
         handle: handle.expose(),
     };
-    let action = FormAction::HereAndThen(&form.redirect_uri);
+    let action = FormAction::leading_to(form.redirect_uri.as_deref());
     let mut response = page(provider.issuer(), StatusCode::OK, action, &template);
     visit.remember_browser(provider.issuer(), &mut response);
     response

@@ -1,7 +1,7 @@
 //! Pages as responses: the headers that guard them, and the templates that fill them.
 //!
-//! Everything is in the page itself: no script, no picture, no font, nothing of a third party. Askama escapes every value
-//! that is written into a template.
+//! Everything is in the page itself: no picture, no font, nothing of a third party, and no script but the one line that
+//! submits a response to an app. Askama escapes every value that is written into a template.
 
 use std::sync::LazyLock;
 
@@ -37,9 +37,16 @@ pub(super) enum FormAction<'a> {
     Here,
     /// To claviger, which then redirects to this URI: Chrome applies `form-action` to that redirect too.
     HereAndThen(&'a str),
+    /// To this URI of an app, at once, by a script with this nonce.
+    Away(&'a str, &'a str),
 }
 
-impl FormAction<'_> {
+impl<'a> FormAction<'a> {
+    /// To claviger, and then to where an interaction leads.
+    pub(super) fn leading_to(redirect_uri: Option<&'a str>) -> Self {
+        redirect_uri.map_or(Self::Here, Self::HereAndThen)
+    }
+
     fn sources(self) -> String {
         match self {
             Self::Nowhere => "'none'".to_owned(),
@@ -48,6 +55,15 @@ impl FormAction<'_> {
                 Some(source) => format!("'self' {source}"),
                 None => "'self'".to_owned(),
             },
+            Self::Away(redirect_uri, _) => source(redirect_uri).unwrap_or_else(|| "'none'".to_owned()),
+        }
+    }
+
+    /// What may run on the page, as a directive.
+    fn scripts(self) -> String {
+        match self {
+            Self::Away(_, nonce) => format!("script-src 'nonce-{nonce}'; "),
+            Self::Nowhere | Self::Here | Self::HereAndThen(_) => String::new(),
         }
     }
 
@@ -56,6 +72,9 @@ impl FormAction<'_> {
         match self {
             Self::Nowhere => "no-referrer",
             Self::Here | Self::HereAndThen(_) => "same-origin",
+            // To another origin, `same-origin` means `Origin: null` as well; the app learns who sends it the form, and
+            // nothing of the page's own address.
+            Self::Away(..) => "strict-origin",
         }
     }
 }
@@ -107,8 +126,9 @@ pub(super) fn bare_page(
         }
     };
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; form-action {}; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'sha256-{}'; {}form-action {}; base-uri 'none'; frame-ancestors 'none'",
         *STYLESHEET_HASH,
+        form_action.scripts(),
         form_action.sources()
     );
     let mut response = (status, html).into_response();

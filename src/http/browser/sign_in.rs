@@ -66,10 +66,7 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
         sealed: &form.sealed,
         username: &form.username,
     };
-    let action = match &form.redirect_uri {
-        Some(redirect_uri) => FormAction::HereAndThen(redirect_uri),
-        None => FormAction::Here,
-    };
+    let action = FormAction::leading_to(form.redirect_uri.as_deref());
     let mut response = page(provider.issuer(), status, action, &template);
     let retry_after = match form.notice {
         Some(Notice::Busy) => Some(2),

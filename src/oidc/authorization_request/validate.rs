@@ -9,6 +9,9 @@
 //!   would otherwise wait for an ID token that never comes;
 //! - scopes that are unknown, or that the client may not ask for, are left out (RFC 6749 section 3.3);
 //! - `offline_access` is left out where the client did not register the grant type `refresh_token`;
+//! - a request whose `response_mode` is none of ours is told so in the query, the default of `response_type=code`;
+//! - with `form_post` a `state` has no control characters: RFC 6749 appendix A.5 has none in any `state`, and a form cannot
+//!   carry them unchanged;
 //! - of the optional parameters of OpenID Connect Core, `display`, `ui_locales`, `claims_locales`, `acr_values` and
 //!   `claims` have no effect.
 
@@ -22,8 +25,9 @@ use crate::oidc::error::Error;
 use crate::oidc::identifier::ClientId;
 use crate::oidc::parameters::Parameters;
 use crate::oidc::redirect_uri;
+use crate::oidc::response_mode::ResponseMode;
 use crate::oidc::scope::ScopeSet;
-use checks::CHECKS;
+use checks::{CHECKS, response_mode, state_is_returnable};
 
 /// The longest `state` that is carried, in bytes.
 pub const MAX_STATE_BYTES: usize = 2048;
@@ -60,7 +64,9 @@ pub enum Displayable {
 pub struct Redirectable {
     /// The checked redirect URI.
     pub redirect_uri: String,
-    /// `state`, if one was sent once and is not too long.
+    /// How the error travels: as the request wants it, if it can be told what that is.
+    pub response_mode: ResponseMode,
+    /// `state`, if one was sent once and can be returned as it came.
     pub state: Option<String>,
     /// The error.
     pub error: Error,
@@ -87,16 +93,18 @@ pub fn client_id(parameters: &Parameters) -> Result<ClientId, Displayable> {
 /// Checks everything that needs no look-up. `client` is the one registered under [`client_id`].
 pub fn validate(parameters: &Parameters, client: &Client) -> Result<AuthorizationRequest, Invalid> {
     let redirect_uri = registered_redirect_uri(parameters, client).map_err(Invalid::Displayable)?;
+    let response_mode = response_mode(parameters, &redirect_uri).unwrap_or_default();
     // A `state` that cannot be returned as it came is not returned at all.
     let state = parameters
         .single("state")
         .unwrap_or_default()
-        .filter(|state| state.len() <= MAX_STATE_BYTES)
+        .filter(|state| state_is_returnable(state, response_mode).is_ok())
         .map(str::to_owned);
     let mut request = AuthorizationRequest {
         client_uid: client.uid.clone(),
         client_id: client.client_id.clone(),
         redirect_uri,
+        response_mode,
         scope: ScopeSet::default(),
         resources: Vec::new(),
         state,
@@ -112,6 +120,7 @@ pub fn validate(parameters: &Parameters, client: &Client) -> Result<Authorizatio
         if let Err(error) = check(parameters, client, &mut request) {
             return Err(Invalid::Redirectable(Box::new(Redirectable {
                 redirect_uri: request.redirect_uri,
+                response_mode: request.response_mode,
                 state: request.state,
                 error,
             })));

@@ -63,12 +63,7 @@ impl Provider {
                     subject: Some(&signed_in.user.user.subject),
                     grant: Some(&grant_id),
                 });
-                let response = AuthorizationResponse::code(
-                    &request.redirect_uri,
-                    request.state.as_deref(),
-                    &self.issuer,
-                    &code,
-                );
+                let response = AuthorizationResponse::code((&request).into(), &self.issuer, &code);
                 Ok(Step::Respond(response))
             }
             IssueCode::InteractionGone => Err(BrowserError::Refused(Refusal::InteractionGone, None)),

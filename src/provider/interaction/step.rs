@@ -26,7 +26,7 @@ pub enum Step {
 pub struct SignInForm {
     /// The app; none when the person wants to see their account.
     pub client: Option<ClientFacts>,
-    /// Where the form leads in the end, if that is an app.
+    /// Where the form leads in the end, if that is not a page of ours.
     pub redirect_uri: Option<String>,
     /// The interaction, for the form to carry.
     pub sealed: String,

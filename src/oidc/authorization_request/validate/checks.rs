@@ -10,6 +10,8 @@ use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::parameters::Parameters;
 use crate::oidc::pkce;
+use crate::oidc::redirect_uri;
+use crate::oidc::response_mode::ResponseMode;
 use crate::oidc::scope::{OFFLINE_ACCESS, OPENID, ScopeSet};
 
 pub(super) type Check = fn(&Parameters, &Client, &mut AuthorizationRequest) -> Result<(), Error>;
@@ -21,7 +23,7 @@ pub(super) const CHECKS: [Check; 13] = [
     no_registration,
     state_is_bounded,
     response_type_is_code,
-    response_mode_is_query,
+    response_mode_is_ours,
     client_may_use_codes,
     scope,
     resources,
@@ -85,13 +87,27 @@ fn no_registration(parameters: &Parameters, _: &Client, _: &mut AuthorizationReq
     Ok(())
 }
 
-fn state_is_bounded(parameters: &Parameters, _: &Client, _: &mut AuthorizationRequest) -> Result<(), Error> {
+fn state_is_bounded(
+    parameters: &Parameters,
+    _: &Client,
+    request: &mut AuthorizationRequest,
+) -> Result<(), Error> {
     match optional(parameters, "state") {
-        Some(state) if state.len() > MAX_STATE_BYTES => Err(invalid_request(format!(
-            "state is longer than {MAX_STATE_BYTES} bytes"
-        ))),
-        _ => Ok(()),
+        Some(state) => state_is_returnable(state, request.response_mode).map_err(invalid_request),
+        None => Ok(()),
     }
+}
+
+/// Whether a `state` can be returned byte for byte; else why not.
+pub(super) fn state_is_returnable(state: &str, mode: ResponseMode) -> Result<(), String> {
+    if state.len() > MAX_STATE_BYTES {
+        return Err(format!("state is longer than {MAX_STATE_BYTES} bytes"));
+    }
+    // In a field of a form, HTML turns a NUL into another character and every line break into CR LF.
+    if mode == ResponseMode::FormPost && state.contains(|character: char| character.is_ascii_control()) {
+        return Err("state has control characters, which form_post cannot carry".to_owned());
+    }
+    Ok(())
 }
 
 fn response_type_is_code(
@@ -110,15 +126,28 @@ fn response_type_is_code(
     }
 }
 
-fn response_mode_is_query(
+fn response_mode_is_ours(
     parameters: &Parameters,
     _: &Client,
-    _: &mut AuthorizationRequest,
+    request: &mut AuthorizationRequest,
 ) -> Result<(), Error> {
-    match optional(parameters, "response_mode") {
-        None | Some("query") => Ok(()),
-        Some(_) => Err(invalid_request("the only response_mode is query")),
+    response_mode(parameters, &request.redirect_uri)
+        .map(|_| ())
+        .map_err(invalid_request)
+}
+
+/// How the response is to travel; else why it cannot.
+pub(super) fn response_mode(parameters: &Parameters, redirect_uri: &str) -> Result<ResponseMode, &'static str> {
+    let mode = match optional(parameters, "response_mode") {
+        None => ResponseMode::default(),
+        Some(text) => {
+            ResponseMode::parse(text).ok_or("the response_mode is neither query nor form_post")?
+        }
+    };
+    if mode == ResponseMode::FormPost && !redirect_uri::takes_forms(redirect_uri) {
+        return Err("form_post needs a redirect_uri of https or http; browsers post to no other scheme");
     }
+    Ok(mode)
 }
 
 fn client_may_use_codes(_: &Parameters, client: &Client, _: &mut AuthorizationRequest) -> Result<(), Error> {
