@@ -33,6 +33,7 @@ pub mod introspection;
 pub mod known_browser;
 pub mod notices;
 pub mod revocation;
+pub mod select_account;
 pub mod sign_in;
 pub mod sign_out;
 pub mod token;
@@ -41,6 +42,7 @@ pub mod userinfo;
 mod access_token;
 mod client_authentication;
 mod grant;
+mod id_token_hint;
 mod password;
 mod sealed;
 

@@ -13,6 +13,7 @@ mod password;
 mod posted;
 mod rate_limited;
 mod respond;
+mod select_account;
 mod sign_in;
 mod sign_out;
 mod visit;
@@ -59,6 +60,10 @@ pub(super) fn routes(provider: &Provider, limiters: &RateLimiters) -> Router<Pro
         .route("/account/password", get(password::get).merge(password))
         .route(AUTHORIZATION_PATH, authorize.layer(limited(&limiters.authorize)))
         .route("/login", get(sign_in::get).merge(sign_in))
+        .route(
+            select_account::PATH,
+            get(sign_in::get).post(select_account::post),
+        )
         .route("/consent", get(consent::get).post(consent::post))
         .route(END_SESSION_PATH, get(sign_out::get).post(sign_out::post))
 }
@@ -68,6 +73,7 @@ fn answer(provider: &Provider, visit: &Visit, step: Result<Step, BrowserError>) 
     let issuer = provider.issuer();
     match step {
         Ok(Step::SignIn(form)) => sign_in::form(provider, visit, &form),
+        Ok(Step::SelectAccount(form)) => select_account::form(provider, visit, &form),
         Ok(Step::AskConsent(handle)) => {
             let path = issuer.path();
             let handle = handle.expose();

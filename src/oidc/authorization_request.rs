@@ -53,6 +53,11 @@ impl AuthorizationRequest {
     pub fn leads_to(&self) -> Option<&str> {
         (self.response_mode == ResponseMode::Query).then_some(&self.redirect_uri)
     }
+
+    /// Whether a verified `id_token_hint` names nobody else.
+    pub fn may_be_answered_by(&self, subject: &Subject) -> bool {
+        self.subject_hint.as_ref().is_none_or(|hint| hint == subject)
+    }
 }
 
 /// The values of `prompt` (OpenID Connect Core section 3.1.2.1), which may be combined except for `none`.
@@ -68,6 +73,6 @@ pub struct Prompt {
     pub login: bool,
     /// Ask for consent again.
     pub consent: bool,
-    /// Let the person choose another account.
+    /// Let the person choose an account, the one that is signed in included.
     pub select_account: bool,
 }

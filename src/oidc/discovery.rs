@@ -53,6 +53,8 @@ struct ProviderMetadata<'a> {
     introspection_endpoint_auth_methods_supported: Vec<&'a str>,
     code_challenge_methods_supported: [&'a str; 1],
     prompt_values_supported: [&'a str; 4],
+    display_values_supported: [&'a str; 1],
+    ui_locales_supported: [&'a str; 1],
     claim_types_supported: [&'a str; 1],
     claims_supported: &'a [&'a str],
     claims_parameter_supported: bool,
@@ -88,6 +90,9 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         introspection_endpoint_auth_methods_supported: with_a_secret.collect(),
         code_challenge_methods_supported: ["S256"],
         prompt_values_supported: ["none", "login", "consent", "select_account"],
+        // What is shown whatever is asked for.
+        display_values_supported: ["page"],
+        ui_locales_supported: ["en"],
         claim_types_supported: ["normal"],
         claims_supported: &claims::SUPPORTED,
         claims_parameter_supported: false,

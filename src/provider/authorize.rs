@@ -11,8 +11,8 @@ use crate::clock::later;
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::authorization_request::validate::{Displayable, Invalid, client_id, validate};
 use crate::oidc::authorization_response::AuthorizationResponse;
+use crate::oidc::client::Client;
 use crate::oidc::error::{Error, ErrorCode};
-use crate::oidc::id_token;
 use crate::oidc::identifier::Subject;
 use crate::oidc::parameters::Parameters;
 use crate::oidc::redirect_uri;
@@ -25,14 +25,6 @@ const POSTED: &str = "browser/posted-request";
 struct PostedRequest {
     parameters: String,
     at: Timestamp,
-}
-
-/// What we need of an ID token that comes back as `id_token_hint`. Its expiry is ignored on purpose (OpenID Connect Core
-/// section 3.1.2.1), so it is not read.
-#[derive(Deserialize)]
-struct IdTokenHint {
-    iss: String,
-    sub: String,
 }
 
 impl Provider {
@@ -63,7 +55,7 @@ impl Provider {
                 return Ok(Step::Respond(response));
             }
         };
-        match self.subject_of_hint(parameters) {
+        match self.subject_of_hint(parameters, &client.client) {
             Ok(subject) => request.subject_hint = subject,
             Err(error) => return Ok(Step::Respond(self.error_response(&request, &error))),
         }
@@ -87,6 +79,7 @@ impl Provider {
                 session,
                 user,
                 authenticated_here: false,
+                account_chosen: false,
                 allowed_here: false,
                 handle: None,
             })),
@@ -99,18 +92,16 @@ impl Provider {
         self.advance(browser, interaction).await
     }
 
-    fn subject_of_hint(&self, parameters: &Parameters) -> Result<Option<Subject>, Error> {
+    /// Who alone may answer, if the request says so.
+    fn subject_of_hint(&self, parameters: &Parameters, client: &Client) -> Result<Option<Subject>, Error> {
         let Some(hint) = parameters.single("id_token_hint").unwrap_or_default() else {
             return Ok(None);
         };
-        self.keyring
-            .current()
-            .verify::<IdTokenHint>(hint, id_token::TYP)
-            .ok()
-            .filter(|claims| claims.iss == self.issuer.as_str())
-            .map(|claims| Some(Subject::new(claims.sub)))
+        self.verify_id_token_hint(hint)
+            .filter(|claims| claims.aud == client.client_id)
+            .map(|claims| Some(claims.sub))
             .ok_or_else(|| {
-                let description = "id_token_hint is not an ID token of this issuer";
+                let description = "id_token_hint is not an ID token of this issuer for this client";
                 Error::new(ErrorCode::InvalidRequest, description)
             })
     }

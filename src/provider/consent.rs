@@ -129,6 +129,7 @@ impl Provider {
                 session,
                 user,
                 authenticated_here: row.authenticated_here,
+                account_chosen: row.account_chosen,
                 allowed_here,
                 handle: Some(handle),
             })),

@@ -73,6 +73,8 @@ pub(super) struct SignedIn {
     pub(super) user: UserRecord,
     /// Whether the authentication happened in this interaction.
     pub(super) authenticated_here: bool,
+    /// Whether the person chose, in this interaction, to go on with the account of the session.
+    pub(super) account_chosen: bool,
     /// Whether the person allowed the request in this interaction.
     pub(super) allowed_here: bool,
     /// The row, once there is one.
@@ -105,6 +107,9 @@ impl Provider {
             (Decision::Refuse(error), stage) => self.refuse(&request, &stage, &error).await,
             (Decision::AskConsent, Stage::SignedIn(signed_in)) => {
                 self.ask_consent(request, started_at, *signed_in).await
+            }
+            (Decision::SelectAccount, Stage::SignedIn(signed_in)) => {
+                self.ask_for_account(browser, request, started_at, *signed_in, &client)
             }
             (Decision::Issue, Stage::SignedIn(signed_in)) => {
                 self.issue(browser, request, started_at, *signed_in, &client)
@@ -194,6 +199,7 @@ impl Provider {
             request,
             started_at,
             authenticated_here: signed_in.authenticated_here,
+            account_chosen: signed_in.account_chosen,
             expires_at: later(self.clock.now(), INTERACTION_LIFETIME),
         };
         self.store
@@ -214,8 +220,8 @@ impl Provider {
     ) -> Result<Step, BrowserError> {
         let (typed, notice) = match stage {
             Stage::Anonymous { username, notice } => (username, notice),
-            // The same person again, most likely; who chooses another account begins with an empty field.
-            Stage::SignedIn(signed_in) if !request.prompt.select_account => {
+            // The same person again, most likely, unless the app has named somebody else.
+            Stage::SignedIn(signed_in) if request.may_be_answered_by(&signed_in.user.user.subject) => {
                 (Some(signed_in.user.user.username), None)
             }
             Stage::SignedIn(_) => (None, None),

@@ -106,6 +106,7 @@ impl Provider {
                     request: request.as_ref().clone(),
                     started_at: *started_at,
                     authenticated_here: true,
+                    account_chosen: false,
                     expires_at: later(session.last_used_at, INTERACTION_LIFETIME),
                 };
                 handle = Some(token);
@@ -131,6 +132,7 @@ impl Provider {
             session,
             user,
             authenticated_here: true,
+            account_chosen: false,
             allowed_here: false,
             handle,
         };

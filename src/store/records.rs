@@ -249,6 +249,9 @@ pub struct InteractionRecord {
     pub started_at: Timestamp,
     /// Whether the authentication happened in this interaction, which alone satisfies `prompt=login` and `max_age`.
     pub authenticated_here: bool,
+    /// Whether the person chose to go on with the account of the session, which `prompt=select_account` asks for.
+    #[serde(default)]
+    pub account_chosen: bool,
     /// It ends then.
     pub expires_at: Timestamp,
 }

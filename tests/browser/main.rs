@@ -93,6 +93,12 @@ fn rule_10_form_post_works_with_and_without_javascript() -> Result<()> {
     stack::play("form_post")
 }
 
+/// An app that asks for a choice of accounts gets the one that is signed in, or another.
+#[test]
+fn rule_16_a_person_chooses_an_account() -> Result<()> {
+    stack::play("select_account")
+}
+
 /// The longest names, made of markup, are shown as text and burst no page.
 #[test]
 fn hostile_names_are_text() -> Result<()> {

@@ -166,6 +166,7 @@ pub(crate) fn interaction(
         request: authorization_request(client),
         started_at: now,
         authenticated_here: true,
+        account_chosen: false,
         expires_at: later(now, Duration::from_mins(10)),
     }
 }

@@ -110,6 +110,12 @@ async fn rule_55_discovery_advertises_what_works() {
         ("authorization_response_iss_parameter_supported", json!(true)),
         ("request_parameter_supported", json!(false)),
         ("request_uri_parameter_supported", json!(false)),
+        (
+            "prompt_values_supported",
+            json!(["none", "login", "consent", "select_account"]),
+        ),
+        ("display_values_supported", json!(["page"])),
+        ("ui_locales_supported", json!(["en"])),
         ("claims_parameter_supported", json!(false)),
     ] {
         assert_eq!(document[member], value, "{member}");

@@ -62,12 +62,12 @@ async fn rule_16_prompt_none_goes_with_nothing_else() {
     }
 }
 
-/// `prompt=login` and `prompt=select_account` show the sign-in form to a person who is signed in, and the code comes only
-/// after an authentication in this very interaction: not after a reload, not by going back, not from a second tab.
+/// `prompt=login` shows the sign-in form to a person who is signed in, and the code comes only after an authentication in
+/// this very interaction: not after a reload, not by going back, not from a second tab.
 #[tokio::test]
 async fn rule_17_prompt_login_cannot_be_skipped() {
     let app = app_with_ada().await;
-    for prompt in ["login", "select_account", "login consent"] {
+    for prompt in ["login", "login consent"] {
         let browser = Browser::new(&app);
         browser.sign_in_as_ada().await;
         app.advance(Duration::from_secs(100));
@@ -187,7 +187,7 @@ async fn rule_17_a_session_that_ended_does_not_consent() {
 }
 
 /// `id_token_hint` is verified by issuer and signature, whatever its expiry; when somebody else is signed in, the answer is
-/// `login_required`.
+/// `login_required` where nothing may be shown, and otherwise the person of the hint may sign in, and nobody else.
 #[tokio::test]
 async fn rule_18_the_id_token_hint_names_who_may_answer() {
     let app = app_with_ada().await;
@@ -206,12 +206,20 @@ async fn rule_18_the_id_token_hint_names_who_may_answer() {
     let page = bob.authorize(&[]).await;
     let redirect = bob.sign_in(&page, "bob", PASSWORD).await;
     answered(&bob.answer_consent(&redirect, "allow").await);
-    for prompt in ["none", ""] {
-        let response = bob
+    let silent = bob
+        .authorize(&[("id_token_hint", &hint), ("prompt", "none")])
+        .await;
+    assert_redirected_error(&silent, "login_required");
+    for prompt in ["", "select_account", "consent"] {
+        let page = bob
             .authorize(&[("id_token_hint", &hint), ("prompt", prompt)])
             .await;
-        assert_redirected_error(&response, "login_required");
+        assert_sign_in_page(&page);
+        assert_eq!(Form::of(&page).field("username"), "", "somebody else's name is in the field");
     }
+    let page = bob.authorize(&[("id_token_hint", &hint)]).await;
+    let answer = answered(&bob.sign_in(&page, "ada", PASSWORD).await);
+    assert!(answer.contains_key("code"));
     // Signing in as somebody else does not help either.
     let stranger = Browser::new(&app);
     let page = stranger.authorize(&[("id_token_hint", &hint)]).await;
@@ -220,6 +228,22 @@ async fn rule_18_the_id_token_hint_names_who_may_answer() {
     let page = Browser::new(&app);
     let form = page.authorize(&[("id_token_hint", &hint)]).await;
     assert!(location(&page.sign_in(&form, "ada", PASSWORD).await).starts_with(crate::fixtures::REDIRECT_URI));
+}
+
+/// A hint that was issued to another client is refused: what one app knows of a person is not for the next.
+#[tokio::test]
+async fn rule_18_a_hint_of_another_client_is_refused() {
+    let app = app_with_ada().await;
+    app.register_client("blog", |_| ()).await;
+    let browser = Browser::new(&app);
+    let code = browser.sign_in_as_ada().await["code"].clone();
+    let hint = id_token(&app, &code).await;
+    for prompt in ["none", ""] {
+        let response = browser
+            .authorize(&[("client_id", "team-a.blog"), ("id_token_hint", &hint), ("prompt", prompt)])
+            .await;
+        assert_redirected_error(&response, "invalid_request");
+    }
 }
 
 /// A hint that is not an ID token of this issuer is refused: altered, truncated, unsigned, an access token.

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use testbed::scale;
 
 use crate::app::TestApp;
+use crate::browser::{Browser, assert_redirected_error, assert_sign_in_page};
 use crate::clock::TestClock;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -528,4 +529,35 @@ async fn writers_at_the_same_time_do_not_lose_keys() {
     let installation = installation.restart().await;
     let list = installation.app.live.current().list(installation.app.now());
     assert_eq!(list.iter().filter(|key| key.kind == KeyKind::Master).count(), 5);
+}
+
+/// An `id_token_hint` is accepted as long as the key that signed it is published, though another key signs by now.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_18_a_hint_of_an_older_key_is_accepted() {
+    let installation = Installation::new().await;
+    let tokens = installation.app.tokens("openid").await;
+    let hint = tokens["id_token"].as_str().unwrap();
+    let signed_by = decode_header(hint).unwrap().kid.unwrap();
+    // What its signer outlives depends on what is valid; an ID token of the first day keeps it.
+    installation
+        .app
+        .register_client("shop", |registration| {
+            registration.client.lifetimes.id_token = Duration::from_hours(240);
+        })
+        .await;
+    for _ in 0..200 {
+        if installation.signing_kid(SigningAlgorithm::Rs256) != signed_by {
+            break;
+        }
+        installation.tick().await.unwrap();
+        installation.app.advance(HOUR);
+    }
+    assert_ne!(installation.signing_kid(SigningAlgorithm::Rs256), signed_by);
+    assert!(installation.published().await.contains(&signed_by));
+    let browser = Browser::new(&installation.app);
+    assert_sign_in_page(&browser.authorize(&[("id_token_hint", hint)]).await);
+    let silent = browser
+        .authorize(&[("id_token_hint", hint), ("prompt", "none")])
+        .await;
+    assert_redirected_error(&silent, "login_required");
 }

@@ -48,6 +48,7 @@ mod refresh_token;
 mod resources;
 mod revocation;
 mod response_mode;
+mod select_account;
 mod session;
 mod sign_in;
 mod throttle;

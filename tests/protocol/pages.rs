@@ -23,12 +23,13 @@ async fn pages(browser: &Browser<'_>) -> Pages {
     let refused = browser.sign_in(&sign_in, "ada", "wrong").await;
     let redirect = browser.sign_in(&sign_in, "ada", PASSWORD).await;
     let consent = browser.follow(&redirect).await;
+    let account_choice = browser.authorize(&[("prompt", "select_account")]).await;
     let confirm = browser.get("/logout").await;
     let home = browser.get("/").await;
     let account = browser.get("/account").await;
     let password = browser.get("/account/password").await;
     Pages {
-        to_the_app: vec![sign_in, refused, consent],
+        to_the_app: vec![sign_in, refused, consent, account_choice],
         here: vec![confirm, sign_in_here, account, password],
         without_form: vec![signed_out, nobody, error, home],
     }

@@ -12,8 +12,10 @@
 //! - a request whose `response_mode` is none of ours is told so in the query, the default of `response_type=code`;
 //! - with `form_post` a `state` has no control characters: RFC 6749 appendix A.5 has none in any `state`, and a form cannot
 //!   carry them unchanged;
+//! - a `prompt` with a value that is none of ours is `invalid_request`, as Initiating User Registration via OpenID Connect
+//!   wants it, which defines `prompt_values_supported`;
 //! - of the optional parameters of OpenID Connect Core, `display`, `ui_locales`, `claims_locales`, `acr_values` and
-//!   `claims` have no effect.
+//!   `claims` have no effect: there is one form of pages and one language.
 
 mod checks;
 

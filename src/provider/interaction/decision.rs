@@ -15,6 +15,7 @@ use crate::oidc::scope::ScopeSet;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Authenticate,
+    SelectAccount,
     AskConsent,
     Refuse(Error),
     Issue,
@@ -35,20 +36,25 @@ pub(super) fn decide(
             decision
         }
     };
-    let signed_in = match stage {
-        Stage::SignedIn(signed_in) if is_fresh(request, signed_in, now) => signed_in,
-        _ => {
-            let description = "nobody is signed in, or not recently enough";
-            return unless_silent(Decision::Authenticate, ErrorCode::LoginRequired, description);
-        }
+    let login_required = |description| unless_silent(Decision::Authenticate, ErrorCode::LoginRequired, description);
+    let Stage::SignedIn(signed_in) = stage else {
+        return login_required("nobody is signed in");
     };
-    if request
-        .subject_hint
-        .as_ref()
-        .is_some_and(|hint| *hint != signed_in.user.user.subject)
-    {
+    if !request.may_be_answered_by(&signed_in.user.user.subject) {
         let description = "somebody else than the person of id_token_hint is signed in";
-        return Decision::Refuse(Error::new(ErrorCode::LoginRequired, description));
+        return if signed_in.authenticated_here {
+            // OpenID Connect Core section 3.1.2.1: an error, once it is not that person who signs in.
+            Decision::Refuse(Error::new(ErrorCode::LoginRequired, description))
+        } else {
+            login_required(description)
+        };
+    }
+    // Before the question how long ago the sign-in was: it may be another account that has to sign in.
+    if request.prompt.select_account && !signed_in.authenticated_here && !signed_in.account_chosen {
+        return Decision::SelectAccount;
+    }
+    if !is_fresh(request, signed_in, now) {
+        return login_required("nobody has signed in recently enough");
     }
     if !client.access.allows(&signed_in.user.user) {
         let description = "the person who is signed in may not use this app";
@@ -69,8 +75,8 @@ pub(super) fn decide(
     Decision::Issue
 }
 
-/// `prompt=login` and `prompt=select_account` want an authentication in this interaction; so does `max_age`, once the
-/// earlier one is older (OpenID Connect Core section 3.1.2.1).
+/// `prompt=login` wants an authentication in this interaction; so does `max_age`, once the earlier one is older (OpenID
+/// Connect Core section 3.1.2.1).
 fn is_fresh(request: &AuthorizationRequest, signed_in: &SignedIn, now: Timestamp) -> bool {
     if signed_in.authenticated_here {
         return true;
@@ -78,7 +84,6 @@ fn is_fresh(request: &AuthorizationRequest, signed_in: &SignedIn, now: Timestamp
     let age = now.duration_since(signed_in.session.authentication.at);
     let young_enough = |max_age: Duration| SignedDuration::try_from(max_age).is_ok_and(|max| age <= max);
     !request.prompt.login
-        && !request.prompt.select_account
         // Zero means "now", whatever the resolution of the clock.
         && request.max_age.is_none_or(|max_age| !max_age.is_zero() && young_enough(max_age))
 }

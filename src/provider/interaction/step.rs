@@ -8,12 +8,15 @@ use crate::oidc::authorization_request::validate::Displayable;
 use crate::oidc::authorization_response::AuthorizationResponse;
 use crate::oidc::opaque_token::OpaqueToken;
 use crate::provider::fault::Fault;
+use crate::provider::select_account::SelectAccountForm;
 use crate::store::records::{ClientRecord, ResourceRef};
 
 /// What the browser is to do next.
 pub enum Step {
     /// Show the sign-in form.
     SignIn(Box<SignInForm>),
+    /// Ask which account is meant.
+    SelectAccount(Box<SelectAccountForm>),
     /// Go to the consent page of the interaction with this handle.
     AskConsent(OpaqueToken),
     /// Go to the person's account.

@@ -35,7 +35,7 @@ pub(super) const CHECKS: [Check; 13] = [
 
 /// What this endpoint reads. RFC 6749 section 3.1: a parameter must not be repeated. Unknown ones are ignored. `resource` is
 /// not among them: RFC 8707 section 2 lets it come more than once.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "response_type",
     "response_mode",
     "scope",
@@ -49,6 +49,7 @@ const KNOWN: [&str; 17] = [
     "id_token_hint",
     "display",
     "ui_locales",
+    "claims_locales",
     "acr_values",
     "request",
     "request_uri",
