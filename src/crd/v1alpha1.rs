@@ -11,7 +11,7 @@ mod schema;
 pub use duration::DurationText;
 pub use oidc_client::{
     Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, OidcClient, OidcClientSpec,
-    OidcClientStatus, Rotation, Scope, SecretReference, SecretSettings, SecretVersionStatus,
+    OidcClientStatus, Pkce, Rotation, Scope, SecretReference, SecretSettings, SecretVersionStatus,
     TokenEndpointAuthMethod, Tokens,
 };
 pub use oidc_user::{

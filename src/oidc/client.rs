@@ -33,6 +33,9 @@ pub struct Client {
     pub scopes: ScopeSet,
     /// Each method that is accepted. RFC 7591 has one; apps disagree about which, so we take a set.
     pub token_endpoint_auth_methods: BTreeSet<ClientAuthenticationMethod>,
+    /// Whether an authorization request needs a `code_challenge`.
+    #[serde(default)]
+    pub pkce: Pkce,
     /// When the person is asked for consent.
     pub consent: ConsentPolicy,
     /// `default_max_age` (OpenID Connect Registration section 2).
@@ -59,6 +62,12 @@ impl Client {
     pub fn is_public(&self) -> bool {
         self.token_endpoint_auth_methods
             .contains(&ClientAuthenticationMethod::None)
+    }
+
+    /// Whether an authorization request needs a `code_challenge`. A public client's always does: nothing else ties a code
+    /// to whoever asked for it (RFC 9700 section 2.1.1).
+    pub fn requires_pkce(&self) -> bool {
+        self.pkce == Pkce::Required || self.is_public()
     }
 
     /// Whether scripts of `origin` may read answers to this client (CORS). Compared byte for byte.
@@ -91,6 +100,16 @@ impl ClientAuthenticationMethod {
             Self::None => "none",
         }
     }
+}
+
+/// Whether an authorization request needs a `code_challenge` (RFC 7636).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub enum Pkce {
+    /// Without one it is refused.
+    #[default]
+    Required,
+    /// It may come without one. What comes with one still needs the verifier.
+    Optional,
 }
 
 /// When the person is asked for consent.

@@ -9,7 +9,7 @@ use claviger::oidc::access::Access;
 use claviger::oidc::authentication::{Authentication, AuthenticationMethod};
 use claviger::oidc::authorization_request::{AuthorizationRequest, Prompt};
 use claviger::oidc::client::{
-    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes,
+    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, TokenLifetimes,
 };
 use claviger::oidc::end_user::EndUser;
 use claviger::oidc::grant_type::GrantType;
@@ -49,6 +49,7 @@ pub(crate) fn client(name: &str) -> Client {
             ClientAuthenticationMethod::ClientSecretBasic,
             ClientAuthenticationMethod::ClientSecretPost,
         ]),
+        pkce: Pkce::Required,
         consent: ConsentPolicy::Remember,
         default_max_age: None,
         lifetimes: TokenLifetimes::default(),

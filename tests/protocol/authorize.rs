@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use claviger::oidc::client::ClientAuthenticationMethod;
+use claviger::oidc::client::{ClientAuthenticationMethod, Pkce};
 use claviger::oidc::grant_type::GrantType;
 use claviger::oidc::scope::ScopeSet;
 use http::{Request, StatusCode};
 
-use crate::app::{ISSUER, TestApp};
+use crate::app::{ISSUER, TestApp, code_form};
 use crate::browser::{
-    Browser, Form, REQUEST, answered, app_with_ada, assert_error_page, assert_redirected_error,
+    Browser, Form, PASSWORD, REQUEST, answered, app_with_ada, assert_error_page, assert_redirected_error,
     assert_sign_in_page, authorize_path, location, request_with,
 };
 
@@ -245,6 +245,62 @@ async fn rule_11_pkce_with_s256_is_required() {
             assert_redirected_error(&browser.authorize(&changes).await, "invalid_request");
         }
     }
+}
+
+const WITHOUT_PKCE: [(&str, &str); 2] = [("code_challenge", ""), ("code_challenge_method", "")];
+
+/// A client with a secret may be let off PKCE. Nothing else changes: `plain` is refused, and so is a method without a
+/// challenge; a code that was asked for with a challenge needs the verifier, and one without refuses any (`rule_12`).
+#[tokio::test]
+async fn rule_11_pkce_may_be_optional_for_a_client_with_a_secret() {
+    let app = app_with_ada().await;
+    app.register_client("shop", |registration| registration.client.pkce = Pkce::Optional)
+        .await;
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    for changes in [
+        &[("code_challenge_method", "plain")][..],
+        &[("code_challenge_method", "")],
+        &[("code_challenge", "")],
+        &[("code_challenge", ""), ("code_challenge_method", "plain")],
+        &[("code_challenge", "too-short")],
+    ] {
+        assert_redirected_error(&browser.authorize(changes).await, "invalid_request");
+    }
+    for (changes, with_verifier) in [(&WITHOUT_PKCE[..], false), (&[], true)] {
+        for verifier in [false, true] {
+            let code = answered(&browser.authorize(changes).await)["code"].clone();
+            let form = code_form(&code);
+            let form = if verifier { &form[..] } else { &form[..3] };
+            let response = app.token("shop", form).await;
+            if verifier == with_verifier {
+                assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+            } else {
+                response.assert_error(StatusCode::BAD_REQUEST, "invalid_grant");
+            }
+        }
+    }
+}
+
+/// A public client cannot be let off PKCE, whatever its record says; nor can one that is let off no more by the time the
+/// code would be issued.
+#[tokio::test]
+async fn rule_11_a_public_client_is_never_let_off_pkce() {
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    app.register_client("shop", |registration| registration.client.pkce = Pkce::Optional)
+        .await;
+    let page = browser.authorize(&WITHOUT_PKCE).await;
+    let redirect = browser.sign_in(&page, "ada", PASSWORD).await;
+    app.register_client("shop", |_| ()).await;
+    assert_redirected_error(&browser.follow(&redirect).await, "invalid_request");
+
+    app.register_client("shop", |registration| {
+        registration.client.pkce = Pkce::Optional;
+        registration.client.token_endpoint_auth_methods = [ClientAuthenticationMethod::None].into();
+    })
+    .await;
+    assert_redirected_error(&browser.authorize(&WITHOUT_PKCE).await, "invalid_request");
 }
 
 /// `nonce` comes back unchanged in the ID token; it is optional, and at most 1024 bytes long.

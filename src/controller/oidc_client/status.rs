@@ -9,11 +9,14 @@ use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::condition::{Conditions, Verdict, whole_seconds};
 use crate::controller::patch_status::patch_status;
-use crate::crd::v1alpha1::condition::{ACCEPTED, READY, RECONCILING, SECRET_READY, STALLED, reason};
+use crate::crd::v1alpha1::condition::{
+    ACCEPTED, READY, RECONCILING, SECRET_READY, STALLED, WARNING, reason,
+};
 use crate::crd::v1alpha1::{
     Binding, EffectiveRedirectUri, OidcClient, OidcClientStatus, ROTATE_NOW, SecretReference,
     SecretVersionStatus,
 };
+use crate::oidc::client::Client as RegisteredClient;
 use crate::store::records::{ClientRecord, MAX_SECRET_VERSIONS};
 
 /// What the conditions say.
@@ -126,6 +129,9 @@ pub(super) fn build(
     if let Some(postponed) = postponed {
         conditions.add(RECONCILING, postponed);
     }
+    if let Some(warning) = record.and_then(|record| warning(&record.client)) {
+        conditions.add(WARNING, &warning);
+    }
     let observed = record.map(|record| &record.observed_rotation);
     OidcClientStatus {
         observed_generation: generation,
@@ -157,6 +163,17 @@ pub(super) fn build(
         next_rotation: next_rotation.map(whole_seconds),
         conditions: conditions.finish(),
     }
+}
+
+/// What whoever registered the client should know of it, although they chose it.
+fn warning(client: &RegisteredClient) -> Option<Verdict> {
+    (!client.requires_pkce()).then(|| {
+        Verdict::yes(
+            reason::PKCE_OPTIONAL,
+            "spec.pkce is Optional: a code that is asked for without PKCE can be slipped into somebody else's sign-in; set it \
+             to Required as soon as the app sends a code_challenge",
+        )
+    })
 }
 
 /// While a changed spec is refused, the registration and the Secret of the last good one stay; apps go on mounting it.

@@ -19,7 +19,7 @@ use crate::oidc::access::Access;
 use crate::oidc::allowed_origin::AllowedOrigin;
 use crate::oidc::audience::check_resource;
 use crate::oidc::client::{
-    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, TokenLifetimes,
+    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, TokenLifetimes,
 };
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::redirect_uri::RedirectUri;
@@ -76,6 +76,7 @@ pub(super) fn validate(
         audiences,
         resource_identifiers,
         token_endpoint_auth_methods,
+        pkce,
         consent,
         default_max_age,
         tokens,
@@ -113,6 +114,7 @@ pub(super) fn validate(
         allowed_origins: allowed_origins.clone(),
         grant_types,
         scopes: scopes.iter().copied().collect::<ScopeSet>(),
+        pkce: pkce_of(*pkce, token_endpoint_auth_methods)?,
         token_endpoint_auth_methods: methods,
         consent: match consent {
             crd::Consent::Remember => ConsentPolicy::Remember,
@@ -242,6 +244,17 @@ fn methods_of(given: &[TokenEndpointAuthMethod]) -> Result<BTreeSet<ClientAuthen
         ));
     }
     Ok(methods)
+}
+
+fn pkce_of(given: crd::Pkce, methods: &[TokenEndpointAuthMethod]) -> Result<Pkce, Verdict> {
+    match given {
+        crd::Pkce::Required => Ok(Pkce::Required),
+        crd::Pkce::Optional if methods.contains(&TokenEndpointAuthMethod::None) => Err(invalid(
+            "spec.pkce",
+            "cannot be Optional for a public client (tokenEndpointAuthMethods: [none]), whose codes nothing else protects",
+        )),
+        crd::Pkce::Optional => Ok(Pkce::Optional),
+    }
 }
 
 fn scopes_of(given: &[Scope]) -> Result<Vec<&'static str>, Verdict> {

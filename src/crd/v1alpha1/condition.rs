@@ -14,6 +14,9 @@ pub const STALLED: &str = "Stalled";
 /// kstatus: something is still to come; present only while true.
 pub const RECONCILING: &str = "Reconciling";
 
+/// The resource works as it says, in a way that is weaker than it could be; present only while true.
+pub const WARNING: &str = "Warning";
+
 /// Values of `reason`.
 pub mod reason {
     /// Nobody has looked yet.
@@ -34,6 +37,8 @@ pub mod reason {
     pub const NOT_ALLOWED: &str = "NotAllowed";
     /// As many versions of the secret as are accepted at once are valid; the next one has to wait.
     pub const ROTATION_POSTPONED: &str = "RotationPostponed";
+    /// `spec.pkce` is `Optional`.
+    pub const PKCE_OPTIONAL: &str = "PkceOptional";
     /// Another resource holds the client id.
     pub const CLIENT_ID_CONFLICT: &str = "ClientIdConflict";
     /// Another resource of the namespace holds the Secret's name, or the name is reserved.

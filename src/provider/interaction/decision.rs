@@ -29,6 +29,11 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Decision {
     let Interaction { request, stage, .. } = interaction;
+    // The registration may have become stricter since the request arrived.
+    if request.code_challenge.is_none() && client.requires_pkce() {
+        let description = "code_challenge is missing; PKCE is required";
+        return Decision::Refuse(Error::new(ErrorCode::InvalidRequest, description));
+    }
     let unless_silent = |decision, code, description| {
         if request.prompt.none {
             Decision::Refuse(Error::new(code, description))

@@ -49,6 +49,7 @@ fn redirect_uris_are_all_that_a_client_needs() {
     assert_eq!(client.access, Access::default());
     assert_eq!(client.default_max_age, None);
     assert!(!client.is_public() && !client.suspended);
+    assert_eq!(client.pkce, Pkce::Required);
 }
 
 #[test]
@@ -140,6 +141,12 @@ fn a_refusal_names_what_services_need() {
 }
 
 #[test]
+fn pkce_may_be_optional_for_an_app_with_a_secret() {
+    let client = valid(&format!("pkce: Optional\n{MINIMAL}")).client;
+    assert!(!client.requires_pkce());
+}
+
+#[test]
 fn a_refusal_names_the_field() {
     let long_text = format!("displayName: {}\n{MINIMAL}", "x".repeat(129));
     for (spec, field) in [
@@ -159,6 +166,10 @@ fn a_refusal_names_the_field() {
             "spec.grantTypes ",
         ),
         ("{redirectUris: [https://a.example], scopes: []}", "spec.scopes "),
+        (
+            "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [none], pkce: Optional}",
+            "spec.pkce ",
+        ),
         (
             "{redirectUris: [https://a.example], tokenEndpointAuthMethods: []}",
             "spec.tokenEndpointAuthMethods ",

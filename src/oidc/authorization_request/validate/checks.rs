@@ -193,13 +193,19 @@ fn resources(
 /// means.
 fn code_challenge(
     parameters: &Parameters,
-    _: &Client,
+    client: &Client,
     request: &mut AuthorizationRequest,
 ) -> Result<(), Error> {
+    let method = optional(parameters, "code_challenge_method");
     let Some(challenge) = optional(parameters, "code_challenge") else {
-        return Err(invalid_request("code_challenge is missing; PKCE is required"));
+        // A method alone is a challenge that was lost on the way.
+        return if client.requires_pkce() || method.is_some() {
+            Err(invalid_request("code_challenge is missing; PKCE is required"))
+        } else {
+            Ok(())
+        };
     };
-    if optional(parameters, "code_challenge_method") != Some("S256") {
+    if method != Some("S256") {
         return Err(invalid_request("the only code_challenge_method is S256"));
     }
     if !pkce::is_code_challenge(challenge) {
