@@ -34,9 +34,16 @@ pub fn oidc_users() -> CustomResourceDefinition {
 pub fn yaml() -> Result<String, serde_yaml::Error> {
     Ok(format!(
         "---\n{}---\n{}",
-        serde_yaml::to_string(&oidc_clients())?,
-        serde_yaml::to_string(&oidc_users())?
+        document(&oidc_clients())?,
+        document(&oidc_users())?
     ))
+}
+
+/// A CRD as a YAML document. Helm and kubectl read YAML 1.1, for which the bare keys `n` and `y` (two members of a JWK) are
+/// booleans.
+pub fn document(crd: &CustomResourceDefinition) -> Result<String, serde_yaml::Error> {
+    let yaml = serde_yaml::to_string(crd)?;
+    Ok(yaml.replace(" n:\n", " 'n':\n").replace(" y:\n", " 'y':\n"))
 }
 
 /// What the derive cannot say: the default of `status`, and that `null` means absent.

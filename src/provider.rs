@@ -32,6 +32,7 @@ pub mod interaction;
 pub mod introspection;
 pub mod known_browser;
 pub mod notices;
+pub mod resent;
 pub mod revocation;
 pub mod select_account;
 pub mod sign_in;

@@ -54,7 +54,7 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     ("tower", &["http", "app"]),
     ("governor", &["http"]),
     ("tokio_rustls", &["http", "app/doctor"]),
-    // The core only hashes.
+    // The core hashes, and verifies what clients sign.
     ("aws_lc_rs", &["keyring", "oidc"]),
     ("serde_yaml", &["crd.rs", "crd"]),
     ("prometheus_client", &["telemetry"]),

@@ -8,6 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use claviger::crd::document;
 use claviger::oidc::client::ClientAuthenticationMethod;
 use claviger::oidc::grant_type::GrantType;
 use claviger::oidc::scope;
@@ -63,14 +64,14 @@ fn generated() -> [CustomResourceDefinition; 2] {
 #[test]
 fn committed_crds_are_the_generated_ones() {
     for crd in generated() {
-        assert_committed(&committed(&crd), &serde_yaml::to_string(&crd).unwrap());
+        assert_committed(&committed(&crd), &document(&crd).unwrap());
     }
 }
 
 #[test]
 fn the_charts_crds_are_the_generated_ones() {
     for crd in generated() {
-        assert_committed(&in_chart(&crd), &template(&serde_yaml::to_string(&crd).unwrap()));
+        assert_committed(&in_chart(&crd), &template(&document(&crd).unwrap()));
     }
 }
 
@@ -83,6 +84,17 @@ fn printed_crds_are_the_generated_ones() {
             .map(|document| CustomResourceDefinition::deserialize(document).unwrap())
             .collect();
     assert_eq!(printed, generated());
+}
+
+/// Helm and kubectl read YAML 1.1: a key `n` or `y` without quotes would be a boolean, and the field would be gone.
+#[test]
+fn no_field_is_read_as_a_boolean() {
+    for crd in generated() {
+        let yaml = document(&crd).unwrap();
+        let bare = ["n:", "y:", "yes:", "no:", "on:", "off:", "true:", "false:"];
+        let found = yaml.lines().find(|line| bare.contains(&line.trim_start()));
+        assert_eq!(found, None, "{}", crd.spec.names.plural);
+    }
 }
 
 /// What a client can register is what discovery advertises, in the same order: the resource has enums of its own, and the

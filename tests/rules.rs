@@ -11,12 +11,10 @@ use std::path::Path;
 
 /// The rules that hold.
 const RULES: &[std::ops::RangeInclusive<u32>] = &[
-    1..=17,
-    19..=31,
+    1..=31,
     33..=41,
     46..=46,
-    48..=70,
-    72..=72,
+    48..=72,
     75..=77,
     79..=82,
     85..=90,

@@ -10,7 +10,7 @@ mod schema;
 
 pub use duration::DurationText;
 pub use oidc_client::{
-    Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, OidcClient, OidcClientSpec,
+    Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, Jwk, JwkSet, OidcClient, OidcClientSpec,
     OidcClientStatus, Pkce, Rotation, Scope, SecretReference, SecretSettings, SecretVersionStatus,
     TokenEndpointAuthMethod, Tokens,
 };

@@ -12,6 +12,7 @@ mod page;
 mod password;
 mod posted;
 mod rate_limited;
+mod resent;
 mod respond;
 mod select_account;
 mod sign_in;
@@ -60,12 +61,18 @@ pub(super) fn routes(provider: &Provider, limiters: &RateLimiters) -> Router<Pro
         .route("/account/password", get(password::get).merge(password))
         .route(AUTHORIZATION_PATH, authorize.layer(limited(&limiters.authorize)))
         .route("/login", get(sign_in::get).merge(sign_in))
-        .route(
-            select_account::PATH,
-            get(sign_in::get).post(select_account::post),
-        )
+        .route(select_account::PATH, get(sign_in::get).post(select_account::post))
         .route("/consent", get(consent::get).post(consent::post))
-        .route(END_SESSION_PATH, get(sign_out::get).post(sign_out::post))
+        .route(
+            END_SESSION_PATH,
+            get(sign_out::get)
+                .post(sign_out::post)
+                .layer(limited(&limiters.authorize)),
+        )
+        .route(
+            sign_out::CONFIRM_PATH,
+            get(sign_out::gone).post(sign_out::confirm),
+        )
 }
 
 /// A step of an interaction as a response.

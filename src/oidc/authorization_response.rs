@@ -66,7 +66,10 @@ impl AuthorizationResponse {
 
     fn build(path: ReturnPath<'_>, issuer: &Issuer, result: &[(&'static str, &str)]) -> Self {
         // RFC 9207 section 2: `iss` is in every response, errors included.
-        let rest = [path.state.map(|state| ("state", state)), Some(("iss", issuer.as_str()))];
+        let rest = [
+            path.state.map(|state| ("state", state)),
+            Some(("iss", issuer.as_str())),
+        ];
         let parameters = result.iter().copied().chain(rest.into_iter().flatten());
         Self {
             redirect_uri: path.redirect_uri.to_owned(),
@@ -89,7 +92,9 @@ impl AuthorizationResponse {
 
     /// Names and values, in their order.
     pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.parameters.iter().map(|(name, value)| (*name, value.as_str()))
+        self.parameters
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
     }
 
     /// The target of the redirect that carries the response in its query.

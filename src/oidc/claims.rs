@@ -10,7 +10,7 @@ use super::end_user::EndUser;
 use super::scope::{EMAIL, GROUPS, PROFILE, ScopeSet};
 
 /// `claims_supported` of discovery.
-pub const SUPPORTED: [&str; 14] = [
+pub const SUPPORTED: [&str; 15] = [
     "sub",
     "iss",
     "aud",
@@ -18,6 +18,7 @@ pub const SUPPORTED: [&str; 14] = [
     "iat",
     "auth_time",
     "nonce",
+    "sid",
     "name",
     "given_name",
     "family_name",

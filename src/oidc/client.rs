@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::access::Access;
 use super::grant_type::GrantType;
 use super::identifier::{ClientId, ResourceUid};
+use super::jwk::Jwk;
 use super::scope::ScopeSet;
 
 /// A registered client. Values are valid by construction of whoever registers it (the controller, which applies
@@ -25,6 +26,9 @@ pub struct Client {
     pub description: Option<String>,
     /// `redirect_uris`, byte for byte as registered.
     pub redirect_uris: Vec<String>,
+    /// `post_logout_redirect_uris` (RP-Initiated Logout section 3.1), byte for byte as registered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<String>,
     /// Origins whose scripts may call the token and userinfo endpoints (CORS).
     pub allowed_origins: Vec<String>,
     /// `grant_types`.
@@ -33,6 +37,9 @@ pub struct Client {
     pub scopes: ScopeSet,
     /// Each method that is accepted. RFC 7591 has one; apps disagree about which, so we take a set.
     pub token_endpoint_auth_methods: BTreeSet<ClientAuthenticationMethod>,
+    /// `jwks`: public keys, which verify what the client signs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jwks: Vec<Jwk>,
     /// Whether an authorization request needs a `code_challenge`.
     #[serde(default)]
     pub pkce: Pkce,

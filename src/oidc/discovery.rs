@@ -8,6 +8,7 @@ use super::claims;
 use super::client::ClientAuthenticationMethod;
 use super::grant_type::GrantType;
 use super::issuer::Issuer;
+use super::jwk::SignatureAlgorithm;
 use super::response_mode::ResponseMode;
 use super::scope;
 
@@ -24,7 +25,7 @@ pub const REVOCATION_PATH: &str = "/api/revoke";
 pub const INTROSPECTION_PATH: &str = "/api/introspect";
 /// The JWK Set, below the issuer.
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
-/// Where people sign out, below the issuer.
+/// The end session endpoint (RP-Initiated Logout section 2), where people sign out too, below the issuer.
 pub const END_SESSION_PATH: &str = "/logout";
 /// OpenID Connect Discovery section 4.
 pub const CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
@@ -42,6 +43,7 @@ struct ProviderMetadata<'a> {
     revocation_endpoint: String,
     introspection_endpoint: String,
     jwks_uri: String,
+    end_session_endpoint: String,
     scopes_supported: &'a [&'a str],
     response_types_supported: [&'a str; 1],
     response_modes_supported: Vec<&'a str>,
@@ -59,6 +61,7 @@ struct ProviderMetadata<'a> {
     claims_supported: &'a [&'a str],
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
+    request_object_signing_alg_values_supported: Vec<&'a str>,
     request_uri_parameter_supported: bool,
     require_request_uri_registration: bool,
     authorization_response_iss_parameter_supported: bool,
@@ -79,6 +82,7 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         revocation_endpoint: issuer.endpoint(REVOCATION_PATH),
         introspection_endpoint: issuer.endpoint(INTROSPECTION_PATH),
         jwks_uri: issuer.endpoint(JWKS_PATH),
+        end_session_endpoint: issuer.endpoint(END_SESSION_PATH),
         scopes_supported: &scope::SUPPORTED,
         response_types_supported: ["code"],
         response_modes_supported: ResponseMode::ALL.map(ResponseMode::as_str).to_vec(),
@@ -96,7 +100,10 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         claim_types_supported: ["normal"],
         claims_supported: &claims::SUPPORTED,
         claims_parameter_supported: false,
-        request_parameter_supported: false,
+        request_parameter_supported: true,
+        request_object_signing_alg_values_supported: SignatureAlgorithm::ALL
+            .map(SignatureAlgorithm::as_str)
+            .to_vec(),
         // The default of OpenID Connect Discovery is true, so it must be said.
         request_uri_parameter_supported: false,
         require_request_uri_registration: false,

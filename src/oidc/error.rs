@@ -58,8 +58,8 @@ pub enum ErrorCode {
     InteractionRequired,
     /// OpenID Connect Core section 3.1.2.6.
     AccountSelectionRequired,
-    /// OpenID Connect Core section 3.1.2.6.
-    RequestNotSupported,
+    /// OpenID Connect Core section 3.1.2.6, RFC 9101 section 7.
+    InvalidRequestObject,
     /// OpenID Connect Core section 3.1.2.6.
     RequestUriNotSupported,
     /// OpenID Connect Core section 3.1.2.6.
@@ -92,7 +92,7 @@ impl ErrorCode {
             Self::ConsentRequired => "consent_required",
             Self::InteractionRequired => "interaction_required",
             Self::AccountSelectionRequired => "account_selection_required",
-            Self::RequestNotSupported => "request_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidTarget => "invalid_target",

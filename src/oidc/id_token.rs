@@ -26,6 +26,8 @@ pub struct IdTokenClaims<'a> {
     /// As it came with the request; absent after a refresh (section 12.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<&'a str>,
+    /// The session at this client; see [`super::session_id`].
+    pub sid: &'a str,
     /// With the scope `groups`; see [`super::claims`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<&'a [String]>,

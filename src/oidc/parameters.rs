@@ -55,6 +55,18 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
+    /// Takes names and values that came in another form; empty values count as absent.
+    pub fn from_pairs(pairs: impl Iterator<Item = (String, String)>) -> Result<Self, ParametersError> {
+        let parameters: Vec<_> = pairs
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name, Zeroizing::new(value)))
+            .collect();
+        if parameters.len() > MAX_PARAMETERS {
+            return Err(ParametersError::TooMany);
+        }
+        Ok(Self(parameters))
+    }
+
     /// The value of `name`, which may come once.
     pub fn single(&self, name: &'static str) -> Result<Option<&str>, Repeated> {
         let mut values = self

@@ -1,31 +1,22 @@
 //! The authorization endpoint (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
+use super::Provider;
 use super::browser::Browser;
 use super::fault::Fault;
 use super::interaction::{BrowserError, Interaction, Refusal, SignedIn, Stage, Step};
-use super::{INTERACTION_LIFETIME, Provider};
-use crate::clock::later;
 use crate::oidc::authorization_request::AuthorizationRequest;
-use crate::oidc::authorization_request::validate::{Displayable, Invalid, client_id, validate};
+use crate::oidc::authorization_request::validate::{
+    Displayable, Invalid, client_id, refuse_request_object, validate,
+};
 use crate::oidc::authorization_response::AuthorizationResponse;
 use crate::oidc::client::Client;
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::identifier::Subject;
+use crate::oidc::jws::Rejected;
 use crate::oidc::parameters::Parameters;
 use crate::oidc::redirect_uri;
+use crate::oidc::request_object;
 use crate::store::records::ClientRecord;
-
-/// The purpose under which the parameters of a POST are sealed.
-const POSTED: &str = "browser/posted-request";
-
-#[derive(Serialize, Deserialize)]
-struct PostedRequest {
-    parameters: String,
-    at: Timestamp,
-}
 
 impl Provider {
     /// Answers an authorization request.
@@ -44,7 +35,18 @@ impl Provider {
         if !client.is_live() {
             return Err(refused(Refusal::ClientRefused, Some(&client)));
         }
-        let mut request = match validate(parameters, &client.client) {
+        let object = self.request_object(parameters, &client.client);
+        let checked = match &object {
+            Ok(None) => validate(parameters, &client.client),
+            Ok(Some(inside)) => validate(inside, &client.client),
+            Err(rejected) => Err(refuse_request_object(parameters, &client.client, *rejected)),
+        };
+        let parameters = object
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .unwrap_or(parameters);
+        let mut request = match checked {
             Ok(request) => request,
             Err(Invalid::Displayable(reason)) => {
                 self.tell(reason, parameters, &client);
@@ -92,6 +94,23 @@ impl Provider {
         self.advance(browser, interaction).await
     }
 
+    /// What stands in the request object, if there is one and nothing else is wrong with how it came.
+    fn request_object(
+        &self,
+        parameters: &Parameters,
+        client: &Client,
+    ) -> Result<Option<Parameters>, Rejected> {
+        let Ok(Some(object)) = parameters.single("request") else {
+            return Ok(None);
+        };
+        // OpenID Connect Core section 6: never both; which of the two is refused, validation says.
+        if !matches!(parameters.single("request_uri"), Ok(None)) {
+            return Ok(None);
+        }
+        let now = self.clock.now().as_second();
+        request_object::open(object, parameters, client, &self.issuer, now).map(Some)
+    }
+
     /// Who alone may answer, if the request says so.
     fn subject_of_hint(&self, parameters: &Parameters, client: &Client) -> Result<Option<Subject>, Error> {
         let Some(hint) = parameters.single("id_token_hint").unwrap_or_default() else {
@@ -104,24 +123,6 @@ impl Provider {
                 let description = "id_token_hint is not an ID token of this issuer for this client";
                 Error::new(ErrorCode::InvalidRequest, description)
             })
-    }
-
-    /// Seals the parameters of a POST, so that the browser can bring them back by GET: a POST from another site comes
-    /// without the session cookie (`SameSite=Lax`), and the person would seem signed out.
-    pub fn seal_posted_request(&self, parameters: &Parameters) -> Result<String, BrowserError> {
-        let posted = PostedRequest {
-            parameters: parameters.encode().to_string(),
-            at: self.clock.now(),
-        };
-        Ok(self.seal(POSTED, &posted)?)
-    }
-
-    /// Opens what [`Provider::seal_posted_request`] sealed.
-    pub fn open_posted_request(&self, sealed: &str) -> Result<Parameters, BrowserError> {
-        self.open::<PostedRequest>(POSTED, sealed)
-            .filter(|posted| self.clock.now() < later(posted.at, INTERACTION_LIFETIME))
-            .and_then(|posted| Parameters::parse(posted.parameters.as_bytes()).ok())
-            .ok_or(BrowserError::Refused(Refusal::InteractionGone, None))
     }
 }
 

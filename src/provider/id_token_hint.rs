@@ -15,6 +15,9 @@ pub(super) struct IdTokenHint {
     pub(super) sub: Subject,
     /// The client that it was issued to.
     pub(super) aud: ClientId,
+    /// The session that it was issued in; ID tokens of the first version have none.
+    #[serde(default)]
+    pub(super) sid: Option<String>,
 }
 
 impl Provider {

@@ -115,6 +115,7 @@ export class App {
     });
     assert.equal(response.status, 200, "the code is not accepted");
     const { id_token: idToken } = await response.json();
+    this.idToken = idToken;
     // Over a connection to the issuer itself; the signature is for the other tests.
     const claims = JSON.parse(Buffer.from(idToken.split(".")[1], "base64url").toString());
     assert.equal(claims.nonce, attempt.nonce);

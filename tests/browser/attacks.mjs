@@ -90,7 +90,7 @@ await scenario("attacks", async (stage) => {
   for (const [path, values] of [
     ["/login", { ...leaked, username: person.username, password: person.password }],
     ["/consent", { ...question, answer: "allow" }],
-    ["/logout", token],
+    ["/logout/confirm", token],
     ["/account/end-other-sessions", token],
     ["/account/end-app", { ...token, client_id: settings.publicClientId }],
     ["/account/password", { ...token, current_password: person.password, ...twice }],

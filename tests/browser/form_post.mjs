@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { App } from "./app.mjs";
-import { allowAgain, atConsent, atSignIn, typeCredentials } from "./person.mjs";
+import { atConsent, atSignIn, typeCredentials } from "./person.mjs";
 import { scenario } from "./stage.mjs";
 
 const FORM_POST = { response_mode: "form_post" };
@@ -37,10 +37,15 @@ await scenario("form-post", async (stage) => {
   await plain.page.goto(second.url);
   await atSignIn(plain.page);
   await typeCredentials(plain.page);
-  await allowAgain(plain.page);
   const button = plain.page.locator("#continue");
   await button.waitFor();
-  await stage.examine(plain.page, "form-post");
+  // Axe needs scripts, with which the page is gone at once: so it looks at the same document without its script, and with
+  // what is shown to whoever runs none.
+  const shown = (await plain.page.content()).replace(/<\/?noscript>/g, "").replace(/<script.*?<\/script>/s, "");
+  const copy = await stage.browser();
+  await copy.page.setContent(shown);
+  await copy.page.locator("#continue").waitFor();
+  await stage.examine(copy.page, "form-post");
   await button.click();
   await app.redeem(await app.posted(plain.page, second), second);
   stage.say("posted by the button");

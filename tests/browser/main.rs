@@ -99,6 +99,13 @@ fn rule_16_a_person_chooses_an_account() -> Result<()> {
     stack::play("select_account")
 }
 
+/// An app signs a person out and gets the browser back, where it is registered to; without proof of the session the person
+/// is asked.
+#[test]
+fn rule_71_an_app_signs_a_person_out() -> Result<()> {
+    stack::play("app_sign_out")
+}
+
 /// The longest names, made of markup, are shown as text and burst no page.
 #[test]
 fn hostile_names_are_text() -> Result<()> {

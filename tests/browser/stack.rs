@@ -136,7 +136,7 @@ impl Stack {
             let installation = Installation::start(InstallationOptions::new(program)).await?;
             let kubectl = Kubectl::new(&installation.cluster.kubeconfig())?;
             let port = SampleApp::choose_port()?;
-            kubectl.apply(&clients(&SampleApp::redirect_uri(port))).await?;
+            kubectl.apply(&clients(port)).await?;
             for name in [SAMPLE, PUBLIC, HOSTILE] {
                 wait_until_ready(&kubectl, NAMESPACE, &format!("oidcclient/{name}")).await?;
             }
@@ -201,7 +201,7 @@ fn hostile_name() -> String {
 }
 
 /// A confidential client for the sample app, a public one on any loopback port, and one of hostile names.
-fn clients(redirect_uri: &str) -> String {
+fn clients(sample_app_port: u16) -> String {
     let client = |name: &str, spec: Value| {
         json!({
             "apiVersion": "claviger.dev/v1alpha1",
@@ -215,13 +215,14 @@ fn clients(redirect_uri: &str) -> String {
             "displayName": display_name,
             "description": description,
             "redirectUris": ["http://127.0.0.1/callback"],
+            "postLogoutRedirectUris": [format!("http://127.0.0.1:{sample_app_port}/")],
             "tokenEndpointAuthMethods": ["none"],
         })
     };
     let sample = json!({
         "displayName": "Sample app",
         "description": "Shows what claviger tells an app about you.",
-        "redirectUris": [redirect_uri],
+        "redirectUris": [SampleApp::redirect_uri(sample_app_port)],
     });
     let items = [
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }),

@@ -75,6 +75,7 @@ async fn no_text_field_takes_another_type_nothing_too_much_or_control_characters
         ("OidcClient", "description", 512),
         ("OidcClient", "defaultMaxAge", 7),
         ("OidcClient", "consent", 8),
+        ("OidcClient", "pkce", 8),
         ("OidcClient", "tokens.accessTokenLifetime", 7),
         ("OidcClient", "tokens.idTokenLifetime", 7),
         ("OidcClient", "tokens.refreshTokenIdleLifetime", 7),
@@ -112,6 +113,7 @@ async fn no_list_takes_another_type_too_many_twins_or_bad_items() {
     let world = World::shared();
     for (kind, field, most) in [
         ("OidcClient", "redirectUris", 64),
+        ("OidcClient", "postLogoutRedirectUris", 16),
         ("OidcClient", "allowedOrigins", 64),
         ("OidcClient", "audiences", 32),
         ("OidcClient", "resourceIdentifiers", 32),
@@ -145,6 +147,7 @@ async fn no_list_takes_another_type_too_many_twins_or_bad_items() {
     }
     for (field, item) in [
         ("redirectUris", "https://a.example/cb"),
+        ("postLogoutRedirectUris", "https://a.example/"),
         ("allowedOrigins", "https://a.example"),
         ("audiences", "urn:a"),
         ("resourceIdentifiers", "urn:a"),
@@ -249,6 +252,11 @@ async fn what_does_not_fit_together_is_refused() {
         let spec = with("tokenEndpointAuthMethods", &methods);
         refused(world, "OidcClient", "tokenEndpointAuthMethods", &spec).await;
     }
+    // A public client is never let off PKCE.
+    let mut spec = with("pkce", &json!("Optional"));
+    assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());
+    set(&mut spec, "tokenEndpointAuthMethods", &json!(["none"]));
+    refused(world, "OidcClient", "pkce", &spec).await;
     for password in [
         json!({}),
         json!({"generate": false}),
@@ -323,11 +331,76 @@ async fn rule_4_the_schema_refuses_bad_redirect_uris() {
         "myapp:/cb",
         "myapp://cb",
     ] {
+        for field in ["redirectUris", "postLogoutRedirectUris"] {
+            let item = format!("{field}[0]");
+            refused(world, "OidcClient", &item, &with(field, &json!([bad]))).await;
+        }
+    }
+}
+
+/// Keys of an app are public, strong, and what their type and algorithm say (rule 51). Here the schema's half.
+#[tokio::test]
+async fn rule_51_the_schema_refuses_what_is_no_public_key() {
+    let world = World::shared();
+    let rsa = || json!({"kty": "RSA", "n": "x".repeat(342), "e": "AQAB"});
+    let ec = || json!({"kty": "EC", "crv": "P-256", "x": "x".repeat(43), "y": "y".repeat(43)});
+    let okp = || json!({"kty": "OKP", "crv": "Ed25519", "x": "x".repeat(43)});
+    let named = |mut key: Value, name: &str, value: Value| {
+        key[name] = value;
+        key
+    };
+    let good = json!([
+        named(rsa(), "alg", json!("PS256")),
+        named(named(ec(), "kid", json!("a")), "use", json!("sig")),
+        named(named(okp(), "kid", json!("b")), "alg", json!("EdDSA")),
+        okp(),
+    ]);
+    let spec = with("jwks", &json!({"keys": good}));
+    let answer = ask(world, "OidcClient", "x", &spec).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    for bad in [
+        json!({"kty": "oct", "k": "AAAA"}),
+        json!({"kty": "RSA", "e": "AQAB"}),
+        json!({"kty": "EC", "crv": "P-256", "x": "x".repeat(43)}),
+        json!({"crv": "Ed25519", "x": "x".repeat(43)}),
+        named(rsa(), "d", json!("AAAA")),
+        named(ec(), "d", json!("AAAA")),
+        named(rsa(), "n", json!("x".repeat(341))),
+        named(rsa(), "n", json!("x".repeat(1367))),
+        named(rsa(), "n", json!("=".repeat(342))),
+        named(rsa(), "alg", json!("ES256")),
+        named(rsa(), "alg", json!("HS256")),
+        named(rsa(), "alg", json!("none")),
+        named(rsa(), "use", json!("enc")),
+        named(ec(), "crv", json!("P-384")),
+        named(ec(), "crv", json!("Ed25519")),
+        named(ec(), "x", json!("x".repeat(42))),
+        named(okp(), "crv", json!("P-256")),
+        named(okp(), "alg", json!("RS256")),
+        named(okp(), "kid", json!("")),
+        named(okp(), "kid", json!("x".repeat(129))),
+    ] {
         refused(
             world,
             "OidcClient",
-            "redirectUris[0]",
-            &with("redirectUris", &json!([bad])),
+            "jwks.keys[0]",
+            &with("jwks", &json!({"keys": [bad]})),
+        )
+        .await;
+    }
+    let twins = [named(okp(), "kid", json!("a")), named(ec(), "kid", json!("a"))];
+    for keys in [
+        json!([]),
+        json!(twins),
+        json!(vec![okp(); 9]),
+        json!({}),
+        Value::Null,
+    ] {
+        refused(
+            world,
+            "OidcClient",
+            "jwks.keys",
+            &with("jwks", &json!({"keys": keys})),
         )
         .await;
     }

@@ -7,7 +7,9 @@ use kube::Api;
 use kube::api::DeleteParams;
 use testbed::poll;
 
-use crate::harness::{Controller, PATIENCE, SHOP, World, change, client, create, memory, secret, wait_for};
+use crate::harness::{
+    Controller, PATIENCE, SHOP, World, change, client, create, memory, message, secret, wait_for,
+};
 
 const READY: (&str, &str, &str) = ("Ready", "True", "Ready");
 
@@ -48,6 +50,31 @@ async fn a_minimal_client_gets_its_secret_and_is_ready() {
     let api: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(world.admin(), &namespace);
     let written = api.get("shop-oidc").await.unwrap();
     assert_eq!(written.metadata.uid, status.secret_ref.unwrap().uid);
+    controller.stop().await;
+}
+
+/// A client that is let off PKCE is ready, and its status warns of it as long as it is so.
+#[tokio::test]
+async fn rule_11_a_client_that_is_let_off_pkce_is_warned_of() {
+    let world = World::shared();
+    let namespace = world.namespace("pkce").await;
+    let controller = Controller::start(world, memory(), &namespace).await;
+    create(
+        world,
+        &client(&namespace, "shop", &format!("{SHOP}\npkce: Optional")),
+    )
+    .await;
+    wait_for(world, &namespace, "shop", ("Warning", "True", "PkceOptional")).await;
+    let resource = wait_for(world, &namespace, "shop", READY).await;
+    assert!(message(&resource.status.unwrap().conditions, "Warning").contains("spec.pkce"));
+
+    change(world, &namespace, "shop", "pkce: Required").await;
+    let resource = wait_for(world, &namespace, "shop", READY).await;
+    let conditions = resource.status.unwrap().conditions;
+    assert!(
+        conditions.iter().all(|condition| condition.type_ != "Warning"),
+        "{conditions:?}"
+    );
     controller.stop().await;
 }
 

@@ -405,9 +405,9 @@ async fn rule_15_errors_are_told_to_the_app() {
     }
 }
 
-/// `request_uri`, `request` and `registration` are refused with codes of their own, and nothing is fetched.
+/// `request_uri`, `registration` and an unsigned `request` are refused with codes of their own, and nothing is fetched.
 #[tokio::test]
-async fn rule_19_request_objects_and_registration_are_refused() {
+async fn rule_19_request_uri_and_registration_are_refused() {
     let app = app_with_ada().await;
     let browser = Browser::new(&app);
     for (name, value, error) in [
@@ -421,7 +421,7 @@ async fn rule_19_request_objects_and_registration_are_refused() {
             "urn:ietf:params:oauth:request_uri:abc",
             "request_uri_not_supported",
         ),
-        ("request", "eyJhbGciOiJub25lIn0.e30.", "request_not_supported"),
+        ("request", "eyJhbGciOiJub25lIn0.e30.", "invalid_request_object"),
         ("registration", "{}", "registration_not_supported"),
     ] {
         assert_redirected_error(&browser.authorize(&[(name, value)]).await, error);

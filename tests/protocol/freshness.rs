@@ -215,7 +215,11 @@ async fn rule_18_the_id_token_hint_names_who_may_answer() {
             .authorize(&[("id_token_hint", &hint), ("prompt", prompt)])
             .await;
         assert_sign_in_page(&page);
-        assert_eq!(Form::of(&page).field("username"), "", "somebody else's name is in the field");
+        assert_eq!(
+            Form::of(&page).field("username"),
+            "",
+            "somebody else's name is in the field"
+        );
     }
     let page = bob.authorize(&[("id_token_hint", &hint)]).await;
     let answer = answered(&bob.sign_in(&page, "ada", PASSWORD).await);
@@ -240,7 +244,11 @@ async fn rule_18_a_hint_of_another_client_is_refused() {
     let hint = id_token(&app, &code).await;
     for prompt in ["none", ""] {
         let response = browser
-            .authorize(&[("client_id", "team-a.blog"), ("id_token_hint", &hint), ("prompt", prompt)])
+            .authorize(&[
+                ("client_id", "team-a.blog"),
+                ("id_token_hint", &hint),
+                ("prompt", prompt),
+            ])
             .await;
         assert_redirected_error(&response, "invalid_request");
     }

@@ -18,7 +18,12 @@ fn posted(page: &TestResponse) -> BTreeMap<String, String> {
     let form = Form::of(page);
     assert_eq!(form.action, fixtures::REDIRECT_URI);
     let map: BTreeMap<_, _> = form.fields.iter().cloned().collect();
-    assert_eq!(map.len(), form.fields.len(), "a field is repeated in {}", page.text());
+    assert_eq!(
+        map.len(),
+        form.fields.len(),
+        "a field is repeated in {}",
+        page.text()
+    );
     map
 }
 
@@ -28,7 +33,14 @@ async fn rule_10_the_response_modes_are_query_and_form_post() {
     let app = app_with_ada().await;
     let browser = Browser::new(&app);
     browser.sign_in_as_ada().await;
-    for response_mode in ["fragment", "query.jwt", "form_post.jwt", "web_message", "QUERY", "query form_post"] {
+    for response_mode in [
+        "fragment",
+        "query.jwt",
+        "form_post.jwt",
+        "web_message",
+        "QUERY",
+        "query form_post",
+    ] {
         let response = browser.authorize(&[("response_mode", response_mode)]).await;
         assert_redirected_error(&response, "invalid_request");
     }
@@ -36,7 +48,10 @@ async fn rule_10_the_response_modes_are_query_and_form_post() {
     assert!(answer.contains_key("code"));
     let answer = posted(&browser.authorize(&[FORM_POST]).await);
     assert_eq!(answer.keys().collect::<Vec<_>>(), ["code", "iss", "state"]);
-    assert_eq!((answer["state"].as_str(), answer["iss"].as_str()), ("state", ISSUER));
+    assert_eq!(
+        (answer["state"].as_str(), answer["iss"].as_str()),
+        ("state", ISSUER)
+    );
     assert_eq!(app.redeem("shop", &answer["code"]).await.status, StatusCode::OK);
 }
 
@@ -70,12 +85,18 @@ async fn rule_15_errors_are_posted_where_form_post_is_asked_for() {
     ] {
         let answer = posted(&browser.authorize(&[changes, &[FORM_POST]].concat()).await);
         assert_eq!(answer["error"], error);
-        assert_eq!((answer["state"].as_str(), answer["iss"].as_str()), ("state", ISSUER));
+        assert_eq!(
+            (answer["state"].as_str(), answer["iss"].as_str()),
+            ("state", ISSUER)
+        );
         assert_eq!(answer.get("code"), None);
     }
     let page = browser.authorize(&[FORM_POST]).await;
     let redirect = browser.sign_in(&page, "ada", PASSWORD).await;
-    assert_eq!(posted(&browser.answer_consent(&redirect, "deny").await)["error"], "access_denied");
+    assert_eq!(
+        posted(&browser.answer_consent(&redirect, "deny").await)["error"],
+        "access_denied"
+    );
 }
 
 /// A repeated `response_mode` says nothing about how to answer, so the answer comes in the query.
@@ -121,7 +142,10 @@ async fn rule_10_form_post_needs_a_redirect_uri_that_takes_forms() {
         .authorize(&[FORM_POST, ("redirect_uri", "org.example.shop:/cb")])
         .await;
     let location = crate::browser::location(&response);
-    assert!(location.starts_with("org.example.shop:/cb?error=invalid_request&"), "{location}");
+    assert!(
+        location.starts_with("org.example.shop:/cb?error=invalid_request&"),
+        "{location}"
+    );
 }
 
 /// The page may run the one script that has its nonce and post to the app, and nothing else; the nonce is new each time.
@@ -159,7 +183,10 @@ async fn rule_76_the_form_post_page_submits_and_does_nothing_else() {
             assert_eq!(page.header(name), Some(value));
         }
         assert_eq!(text.matches("<script").count(), 1, "{text}");
-        assert!(text.contains("<noscript>") && text.contains("id=\"continue\""), "{text}");
+        assert!(
+            text.contains("<noscript>") && text.contains("id=\"continue\""),
+            "{text}"
+        );
         nonces.insert(nonce.to_owned());
     }
     assert_eq!(nonces.len(), 2, "a nonce came twice");
@@ -170,13 +197,20 @@ async fn rule_76_the_form_post_page_submits_and_does_nothing_else() {
 async fn rule_78_the_form_post_page_escapes_every_value() {
     let app = app_with_ada().await;
     app.register_client("shop", |registration| {
-        registration.client.redirect_uris =
-            vec![fixtures::REDIRECT_URI.to_owned(), format!("{}?a='b'&c=d", fixtures::REDIRECT_URI)];
+        registration.client.redirect_uris = vec![
+            fixtures::REDIRECT_URI.to_owned(),
+            format!("{}?a='b'&c=d", fixtures::REDIRECT_URI),
+        ];
     })
     .await;
     let browser = Browser::new(&app);
     browser.sign_in_as_ada().await;
-    for state in ["\"><script>alert(1)</script>", "' onfocus='x", "</form></script><b>", "&quot;><b>"] {
+    for state in [
+        "\"><script>alert(1)</script>",
+        "' onfocus='x",
+        "</form></script><b>",
+        "&quot;><b>",
+    ] {
         let page = browser.authorize(&[FORM_POST, ("state", state)]).await;
         assert_eq!(posted(&page)["state"], state);
         let text = page.text();

@@ -75,7 +75,10 @@ async fn rule_16_the_choice_holds_until_the_answer() {
         let redirect = browser.submit(&Form::of(&page), &[("answer", "continue")]).await;
         assert!(location(&redirect).starts_with("/consent"));
         answered(&browser.answer_consent(&redirect, "allow").await);
-        assert_question(&browser.authorize(&[("prompt", prompt)]).await, "ada Example (ada)");
+        assert_question(
+            &browser.authorize(&[("prompt", prompt)]).await,
+            "ada Example (ada)",
+        );
     }
 }
 
@@ -137,7 +140,11 @@ async fn rule_22_the_question_belongs_to_one_browser() {
     }
     let response = browser.submit(&form, &[("csrf_token", "x"), go_on]).await;
     assert_error_page(&response, StatusCode::FORBIDDEN, &[]);
-    assert_error_page(&browser.get("/select-account").await, StatusCode::BAD_REQUEST, &[]);
+    assert_error_page(
+        &browser.get("/select-account").await,
+        StatusCode::BAD_REQUEST,
+        &[],
+    );
     app.advance(Duration::from_mins(10));
     let response = browser.submit(&form, &[go_on]).await;
     assert_error_page(&response, StatusCode::BAD_REQUEST, &[]);

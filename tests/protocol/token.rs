@@ -187,7 +187,10 @@ async fn rule_46_the_id_token_says_what_it_must_and_no_more() {
     let tokens = app.tokens("openid profile email").await;
     let (header, claims) = verified(&app, tokens["id_token"].as_str().unwrap()).await;
     assert_eq!(header.alg, jsonwebtoken::Algorithm::RS256);
-    assert_eq!(members(&claims), ["aud", "exp", "iat", "iss", "nonce", "sub"]);
+    assert_eq!(
+        members(&claims),
+        ["aud", "exp", "iat", "iss", "nonce", "sid", "sub"]
+    );
     assert_eq!(claims["iss"], ISSUER);
     assert_eq!(claims["aud"], "team-a.shop");
     assert_eq!(claims["sub"], "subject-ada");
@@ -224,7 +227,10 @@ async fn rule_46_auth_time_is_the_time_of_the_sign_in() {
         .await
         .json();
     let (_, claims) = verified(&app, tokens["id_token"].as_str().unwrap()).await;
-    assert_eq!(members(&claims), ["aud", "auth_time", "exp", "iat", "iss", "sub"]);
+    assert_eq!(
+        members(&claims),
+        ["aud", "auth_time", "exp", "iat", "iss", "sid", "sub"]
+    );
     assert_eq!(claims["auth_time"], signed_in);
     assert_eq!(claims["iat"], signed_in + 60);
 }

@@ -9,9 +9,7 @@ use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::condition::{Conditions, Verdict, whole_seconds};
 use crate::controller::patch_status::patch_status;
-use crate::crd::v1alpha1::condition::{
-    ACCEPTED, READY, RECONCILING, SECRET_READY, STALLED, WARNING, reason,
-};
+use crate::crd::v1alpha1::condition::{ACCEPTED, READY, RECONCILING, SECRET_READY, STALLED, WARNING, reason};
 use crate::crd::v1alpha1::{
     Binding, EffectiveRedirectUri, OidcClient, OidcClientStatus, ROTATE_NOW, SecretReference,
     SecretVersionStatus,

@@ -2,6 +2,7 @@
 //! changed, must not let through what the provider relies on.
 
 mod client_id;
+mod jwks;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -70,12 +71,14 @@ pub(super) fn validate(
         display_name,
         description,
         redirect_uris,
+        post_logout_redirect_uris,
         allowed_origins,
         grant_types,
         scopes,
         audiences,
         resource_identifiers,
         token_endpoint_auth_methods,
+        jwks,
         pkce,
         consent,
         default_max_age,
@@ -91,6 +94,10 @@ pub(super) fn validate(
     for (index, uri) in redirect_uris.iter().enumerate() {
         RedirectUri::parse(uri)
             .map_err(|why| invalid(&format!("spec.redirectUris[{index}]"), &why.to_string()))?;
+    }
+    for (index, uri) in post_logout_redirect_uris.iter().enumerate() {
+        RedirectUri::parse(uri)
+            .map_err(|why| invalid(&format!("spec.postLogoutRedirectUris[{index}]"), &why.to_string()))?;
     }
     for (index, origin) in allowed_origins.iter().enumerate() {
         AllowedOrigin::parse(origin)
@@ -111,9 +118,11 @@ pub(super) fn validate(
             .unwrap_or_else(|| key.name.clone()),
         description: shown("spec.description", description.as_deref(), 512)?,
         redirect_uris: redirect_uris.clone(),
+        post_logout_redirect_uris: post_logout_redirect_uris.clone(),
         allowed_origins: allowed_origins.clone(),
         grant_types,
         scopes: scopes.iter().copied().collect::<ScopeSet>(),
+        jwks: jwks::keys(jwks.as_ref())?,
         pkce: pkce_of(*pkce, token_endpoint_auth_methods)?,
         token_endpoint_auth_methods: methods,
         consent: match consent {

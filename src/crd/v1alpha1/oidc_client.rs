@@ -96,6 +96,11 @@ pub struct OidcClientSpec {
     #[schemars(schema_with = "schema::redirect_uris")]
     pub redirect_uris: Vec<String>,
 
+    /// Where the app may send people after signing them out at claviger. Compared byte for byte.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::post_logout_redirect_uris")]
+    pub post_logout_redirect_uris: Vec<String>,
+
     /// Origins whose scripts may call the token and userinfo endpoints (CORS).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::origins")]
@@ -132,6 +137,12 @@ pub struct OidcClientSpec {
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub token_endpoint_auth_methods: Vec<TokenEndpointAuthMethod>,
+
+    /// Public keys of the app, a JWK Set. What the app signs with them, such as a request object, is verified by these and
+    /// nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::jwks")]
+    pub jwks: Option<JwkSet>,
 
     /// Whether the app must use PKCE, with S256. `Optional` is for an app with a secret that cannot, and shows in the status
     /// as the condition Warning; what is asked for with a challenge always needs the verifier.
@@ -233,6 +244,47 @@ pub enum TokenEndpointAuthMethod {
     ClientSecretBasic,
     ClientSecretPost,
     None,
+}
+
+/// A JWK Set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JwkSet {
+    /// The keys.
+    pub keys: Vec<Jwk>,
+}
+
+/// A public key. The schema says which members belong to which `kty`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jwk {
+    /// `RSA`, `EC` or `OKP`.
+    pub kty: String,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// The one algorithm that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    /// `sig`.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub use_: Option<String>,
+    /// Of RSA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    /// Of RSA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
+    /// `P-256` or `Ed25519`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    /// Of EC and OKP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    /// Of EC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    /// The private part, which does not belong here; the schema refuses it by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d: Option<String>,
 }
 
 /// Whether the app must use PKCE.

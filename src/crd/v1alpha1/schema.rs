@@ -166,7 +166,16 @@ pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
 
 /// Redirect URIs. The server checks the same and more; here the refusal comes at once.
 pub(super) fn redirect_uris(_: &mut SchemaGenerator) -> Schema {
-    let item = json!({
+    set(&redirect_uri(), 64)
+}
+
+/// Where to go after signing out: the same kind of URI, but fewer, since the API server counts the rules of each.
+pub(super) fn post_logout_redirect_uris(_: &mut SchemaGenerator) -> Schema {
+    set(&redirect_uri(), 16)
+}
+
+fn redirect_uri() -> Value {
+    json!({
         "type": "string",
         "minLength": 1,
         "maxLength": 2048,
@@ -198,8 +207,84 @@ pub(super) fn redirect_uris(_: &mut SchemaGenerator) -> Schema {
                 "must be https, or an app's own scheme with a dot in it, like org.example.app:/callback",
             ),
         ],
+    })
+}
+
+/// A JWK Set of public keys (RFC 7517). The private member `d` is part of the schema so that it is refused by name; the API
+/// server would drop what it does not know, and a private key would pass unnoticed.
+pub(super) fn jwks(_: &mut SchemaGenerator) -> Schema {
+    let member = |description: &str, min: u32, max: u32| {
+        json!({
+            "type": "string",
+            "description": description,
+            "minLength": min,
+            "maxLength": max,
+            "x-kubernetes-validations": [rule("self.matches('^[A-Za-z0-9_-]+$')", "must be base64url without padding")],
+        })
+    };
+    let mut kid = text(128);
+    kid["description"] = json!("Names the key; the app's JWS header names it too.");
+    let key = json!({
+        "type": "object",
+        "required": ["kty"],
+        "properties": {
+            "kty": {"type": "string", "enum": ["RSA", "EC", "OKP"], "description": "The type of the key."},
+            "crv": {"type": "string", "enum": ["P-256", "Ed25519"], "description": "P-256 of EC, Ed25519 of OKP."},
+            "kid": kid,
+            "use": {"type": "string", "enum": ["sig"], "description": "What the key is for."},
+            "alg": {
+                "type": "string",
+                "enum": ["RS256", "PS256", "ES256", "EdDSA"],
+                "description": "The one algorithm that the key is for; default: those of its kty.",
+            },
+            "n": member("The modulus of RSA, of 2048 bits at least.", 342, 1366),
+            "e": member("The exponent of RSA.", 1, 6),
+            "x": member("Of EC the first coordinate, of OKP the key.", 43, 43),
+            "y": member("The second coordinate of EC.", 43, 43),
+            "d": {"type": "string", "maxLength": 2048, "description": "Refused: it makes the key a private one."},
+        },
+        "x-kubernetes-validations": [
+            rule(
+                "!has(self.d)",
+                "must be a public key, without d; make a new key, since whoever may read this resource knows this one",
+            ),
+            rule(
+                "self.kty != 'RSA' || (has(self.n) && has(self.e) && !has(self.crv))",
+                "must have n and e, and no crv, where kty is RSA",
+            ),
+            rule(
+                "self.kty != 'EC' || (has(self.crv) && self.crv == 'P-256' && has(self.x) && has(self.y))",
+                "must have crv P-256, x and y where kty is EC",
+            ),
+            rule(
+                "self.kty != 'OKP' || (has(self.crv) && self.crv == 'Ed25519' && has(self.x))",
+                "must have crv Ed25519 and x where kty is OKP",
+            ),
+            rule(
+                "!has(self.alg) || self.alg in (self.kty == 'RSA' ? ['RS256', 'PS256'] : self.kty == 'EC' ? ['ES256'] : \
+                 ['EdDSA'])",
+                "must have an alg of its kty: RS256 or PS256 of RSA, ES256 of EC, EdDSA of OKP",
+            ),
+        ],
     });
-    set(&item, 64)
+    json_schema!({
+        "type": "object",
+        "required": ["keys"],
+        "properties": {
+            "keys": {
+                "type": "array",
+                "description": "The keys; several while one replaces another.",
+                "minItems": 1,
+                "maxItems": 8,
+                "items": key,
+                "x-kubernetes-list-type": "atomic",
+                "x-kubernetes-validations": [rule(
+                    "self.all(one, !has(one.kid) || self.exists_one(other, has(other.kid) && other.kid == one.kid))",
+                    "must not have the same kid twice",
+                )],
+            },
+        },
+    })
 }
 
 /// Resource indicators (RFC 8707 section 2). The server checks the same and more.

@@ -180,6 +180,11 @@ fn refused(refusal: Refusal, client: Option<&ClientFacts>) -> Text {
             "The app is suspended, or its OidcClient was deleted.",
             show(client, "{.spec.suspend}"),
         ),
+        Refusal::SignOutRepeats(name) => Text::new(
+            StatusCode::BAD_REQUEST,
+            "This app cannot sign you out",
+            format!("The app that sent you here made a mistake: the parameter {name} is repeated."),
+        ),
         Refusal::InteractionGone => Text::new(
             StatusCode::BAD_REQUEST,
             "This page is out of date",
@@ -231,7 +236,10 @@ fn bad_request(reason: Displayable, client: Option<&ClientFacts>) -> Text {
             "The app sent no redirect_uri; it must send one of these:",
             show(client, "{.spec.redirectUris}"),
         ),
-        Displayable::Malformed | Displayable::Repeated(_) | Displayable::ClientIdMissing => Text::new(
+        Displayable::Malformed
+        | Displayable::Repeated(_)
+        | Displayable::ClientIdMissing
+        | Displayable::RequestObject(_) => Text::new(
             StatusCode::BAD_REQUEST,
             TITLE,
             format!("The app that sent you here made a mistake: {reason}."),

@@ -48,7 +48,10 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SelectAccountForm)
 /// Takes the choice.
 pub(super) async fn post(State(provider): State<Provider>, posted: Posted) -> Response {
     let Posted { visit, fields } = posted;
-    let sealed = fields.single("interaction").unwrap_or_default().unwrap_or_default();
+    let sealed = fields
+        .single("interaction")
+        .unwrap_or_default()
+        .unwrap_or_default();
     // Only the button goes on with the account.
     let choice = match fields.single("answer") {
         Ok(Some("continue")) => Choice::Continue,

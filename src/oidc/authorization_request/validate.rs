@@ -2,7 +2,8 @@
 //!
 //! RFC 6749 section 4.1.2.1 forbids to redirect while client and redirect URI are not both known to be good, so the two
 //! kinds are two types: [`Displayable`] becomes an error page, [`Redirectable`] goes back to the app. The checks of the
-//! second kind are in `checks`, in their order. Looking up the client and verifying `id_token_hint` are the caller's.
+//! second kind are in `checks`, in their order. Looking up the client, opening a request object and
+//! verifying `id_token_hint` are the caller's.
 //!
 //! Decisions where the specifications leave the choice:
 //! - a request without the scope `openid` is `invalid_scope`: claviger signs people in, and an app that forgot the scope
@@ -23,8 +24,9 @@ use thiserror::Error as ThisError;
 
 use super::{AuthorizationRequest, Prompt};
 use crate::oidc::client::Client;
-use crate::oidc::error::Error;
+use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::identifier::ClientId;
+use crate::oidc::jws::Rejected;
 use crate::oidc::parameters::Parameters;
 use crate::oidc::redirect_uri;
 use crate::oidc::response_mode::ResponseMode;
@@ -56,6 +58,9 @@ pub enum Displayable {
     /// No `redirect_uri`; OpenID Connect Core section 3.1.2.1 requires it, and there is no default.
     #[error("the parameter redirect_uri is missing")]
     RedirectUriMissing,
+    /// The request object counts for nothing, and outside it nobody said where to send the app's error.
+    #[error("its request object is not accepted: {0}")]
+    RequestObject(&'static str),
     /// The `redirect_uri` is none of those registered.
     #[error("the redirect URI is not registered for this app")]
     RedirectUriUnregistered,
@@ -92,16 +97,42 @@ pub fn client_id(parameters: &Parameters) -> Result<ClientId, Displayable> {
         .ok_or(Displayable::ClientIdMissing)
 }
 
-/// Checks everything that needs no look-up. `client` is the one registered under [`client_id`].
-pub fn validate(parameters: &Parameters, client: &Client) -> Result<AuthorizationRequest, Invalid> {
-    let redirect_uri = registered_redirect_uri(parameters, client).map_err(Invalid::Displayable)?;
+/// The refusal of a request whose request object counts for nothing. It goes to the app if what stands outside the object
+/// says where, by a redirect URI that is registered like any other.
+pub fn refuse_request_object(
+    parameters: &Parameters,
+    client: &Client,
+    Rejected(reason): Rejected,
+) -> Invalid {
+    let Ok(redirect_uri) = registered_redirect_uri(parameters, client) else {
+        return Invalid::Displayable(Displayable::RequestObject(reason));
+    };
     let response_mode = response_mode(parameters, &redirect_uri).unwrap_or_default();
-    // A `state` that cannot be returned as it came is not returned at all.
-    let state = parameters
+    Invalid::Redirectable(Box::new(Redirectable {
+        state: returnable_state(parameters, response_mode),
+        redirect_uri,
+        response_mode,
+        error: Error::new(
+            ErrorCode::InvalidRequestObject,
+            format!("the request object is not accepted: {reason}"),
+        ),
+    }))
+}
+
+/// A `state` that cannot be returned as it came is not returned at all.
+fn returnable_state(parameters: &Parameters, response_mode: ResponseMode) -> Option<String> {
+    parameters
         .single("state")
         .unwrap_or_default()
         .filter(|state| state_is_returnable(state, response_mode).is_ok())
-        .map(str::to_owned);
+        .map(str::to_owned)
+}
+
+/// Checks everything that needs no look-up; a request object is opened already. `client` is the one registered under [`client_id`].
+pub fn validate(parameters: &Parameters, client: &Client) -> Result<AuthorizationRequest, Invalid> {
+    let redirect_uri = registered_redirect_uri(parameters, client).map_err(Invalid::Displayable)?;
+    let response_mode = response_mode(parameters, &redirect_uri).unwrap_or_default();
+    let state = returnable_state(parameters, response_mode);
     let mut request = AuthorizationRequest {
         client_uid: client.uid.clone(),
         client_id: client.client_id.clone(),

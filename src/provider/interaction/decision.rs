@@ -41,7 +41,8 @@ pub(super) fn decide(
             decision
         }
     };
-    let login_required = |description| unless_silent(Decision::Authenticate, ErrorCode::LoginRequired, description);
+    let login_required =
+        |description| unless_silent(Decision::Authenticate, ErrorCode::LoginRequired, description);
     let Stage::SignedIn(signed_in) = stage else {
         return login_required("nobody is signed in");
     };

@@ -16,6 +16,7 @@ use crate::oidc::client::{AccessTokenFormat, Client};
 use crate::oidc::id_token::{self, IdTokenClaims};
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::scope::{OPENID, ScopeSet};
+use crate::oidc::session_id::sid;
 use crate::provider::Provider;
 use crate::provider::answer::Failure;
 use crate::provider::fault::Fault;
@@ -148,6 +149,7 @@ impl Provider {
                 .auth_time_requested
                 .then(|| grant.authentication.at.as_second()),
             nonce: nonce.as_deref(),
+            sid: &sid(&grant.session, &client.uid),
             groups: claims::groups(&user.user, scope),
         };
         let token = self

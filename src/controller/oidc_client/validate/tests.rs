@@ -59,7 +59,9 @@ fn every_field_reaches_the_client() {
         displayName: The shop
         description: Sells things.
         redirectUris: [https://shop.example.org/callback, 'http://127.0.0.1/cb', 'org.example.shop:/cb']
+        postLogoutRedirectUris: [https://shop.example.org/]
         allowedOrigins: [https://shop.example.org]
+        jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, kid: one, use: sig, alg: EdDSA}]}
         grantTypes: [authorization_code]
         scopes: [email, openid]
         audiences: [https://api.example.org, 'urn:x']
@@ -79,7 +81,10 @@ fn every_field_reaches_the_client() {
     assert_eq!(client.client_name, "The shop");
     assert_eq!(client.description.as_deref(), Some("Sells things."));
     assert_eq!(client.redirect_uris.len(), 3);
+    assert_eq!(client.post_logout_redirect_uris, ["https://shop.example.org/"]);
     assert_eq!(client.allowed_origins, ["https://shop.example.org"]);
+    assert_eq!(client.jwks.len(), 1);
+    assert_eq!(client.jwks[0].kid.as_deref(), Some("one"));
     assert_eq!(client.grant_types, BTreeSet::from([GrantType::AuthorizationCode]));
     assert!(client.is_public() && client.suspended);
     assert_eq!(client.audiences, ["https://api.example.org", "urn:x"]);
@@ -144,6 +149,42 @@ fn a_refusal_names_what_services_need() {
 fn pkce_may_be_optional_for_an_app_with_a_secret() {
     let client = valid(&format!("pkce: Optional\n{MINIMAL}")).client;
     assert!(!client.requires_pkce());
+}
+
+#[test]
+fn keys_and_uris_after_sign_out_are_checked() {
+    for (spec, field) in [
+        (
+            "{redirectUris: [https://a.example], postLogoutRedirectUris: ['http://a.example']}",
+            "spec.postLogoutRedirectUris[0] ",
+        ),
+        (
+            "{redirectUris: [https://a.example], jwks: {keys: []}}",
+            "spec.jwks.keys ",
+        ),
+        (
+            "{redirectUris: [https://a.example], jwks: {keys: [{kty: oct}]}}",
+            "spec.jwks.keys[0] ",
+        ),
+        (
+            // RFC 8032's key with its private part.
+            "{redirectUris: [https://a.example], jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, d: AA}]}}",
+            "spec.jwks.keys[0] must be a public key",
+        ),
+        (
+            // No point of the curve.
+            "{redirectUris: [https://a.example], jwks: {keys: [{kty: EC, crv: P-256, x: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, y: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}]}}",
+            "spec.jwks.keys[0] ",
+        ),
+        (
+            "{redirectUris: [https://a.example], jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, alg: HS256}]}}",
+            "spec.jwks.keys[0] has an alg",
+        ),
+    ] {
+        let verdict = validate(&client("team-a", "shop", spec), &settings(), None).unwrap_err();
+        assert_eq!(verdict.reason, reason::INVALID_SPEC, "{spec}");
+        assert!(verdict.message.starts_with(field), "{spec}: {}", verdict.message);
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(super) type Check = fn(&Parameters, &Client, &mut AuthorizationRequest) -> R
 /// Everything that is told to the app, in the order in which it is checked.
 pub(super) const CHECKS: [Check; 13] = [
     no_parameter_is_repeated,
-    no_request_object,
+    no_request_uri,
     no_registration,
     state_is_bounded,
     response_type_is_code,
@@ -67,15 +67,12 @@ fn no_parameter_is_repeated(
     }
 }
 
-/// OpenID Connect Core section 3.1.2.6: refused with codes of their own, and never fetched.
-fn no_request_object(parameters: &Parameters, _: &Client, _: &mut AuthorizationRequest) -> Result<(), Error> {
+/// OpenID Connect Core section 3.1.2.6: refused with a code of its own, and never fetched.
+fn no_request_uri(parameters: &Parameters, _: &Client, _: &mut AuthorizationRequest) -> Result<(), Error> {
     if optional(parameters, "request_uri").is_some() {
-        let description = "request_uri is not supported; send the parameters themselves";
+        let description =
+            "request_uri is not supported; send the parameters themselves, or a request object as request";
         return Err(Error::new(ErrorCode::RequestUriNotSupported, description));
-    }
-    if optional(parameters, "request").is_some() {
-        let description = "request is not supported; send the parameters themselves";
-        return Err(Error::new(ErrorCode::RequestNotSupported, description));
     }
     Ok(())
 }
@@ -138,12 +135,13 @@ fn response_mode_is_ours(
 }
 
 /// How the response is to travel; else why it cannot.
-pub(super) fn response_mode(parameters: &Parameters, redirect_uri: &str) -> Result<ResponseMode, &'static str> {
+pub(super) fn response_mode(
+    parameters: &Parameters,
+    redirect_uri: &str,
+) -> Result<ResponseMode, &'static str> {
     let mode = match optional(parameters, "response_mode") {
         None => ResponseMode::default(),
-        Some(text) => {
-            ResponseMode::parse(text).ok_or("the response_mode is neither query nor form_post")?
-        }
+        Some(text) => ResponseMode::parse(text).ok_or("the response_mode is neither query nor form_post")?,
     };
     if mode == ResponseMode::FormPost && !redirect_uri::takes_forms(redirect_uri) {
         return Err("form_post needs a redirect_uri of https or http; browsers post to no other scheme");
