@@ -10,9 +10,9 @@ mod schema;
 
 pub use duration::DurationText;
 pub use oidc_client::{
-    Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, Jwk, JwkSet, OidcClient, OidcClientSpec,
-    OidcClientStatus, Pkce, Rotation, Scope, SecretReference, SecretSettings, SecretVersionStatus,
-    TokenEndpointAuthMethod, Tokens,
+    Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, Jwk, JwkSet, OidcClient,
+    OidcClientSpec, OidcClientStatus, Pkce, Rotation, Scope, SecretReference, SecretSettings,
+    SecretVersionStatus, TokenEndpointAuthMethod, Tokens,
 };
 pub use oidc_user::{
     OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, PasswordVersionStatus, SecretKeySelector,
