@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use testbed::browser::Page;
 use testbed::tools;
+use url::Url;
 
 use crate::app::App;
 use crate::stage::Stage;
@@ -26,6 +27,7 @@ struct Way {
     home: &'static str,
     sign_in: &'static str,
     sign_out: SignOut,
+    end: End,
     shown: &'static [Fact],
 }
 
@@ -35,6 +37,23 @@ enum SignOut {
     Link(&'static str),
     /// By the form of the page at this path.
     Form(&'static str),
+}
+
+/// Where signing out ends.
+enum End {
+    /// Back at the app.
+    App,
+    /// At claviger, since the app protects its first page or asks for nothing else.
+    Claviger,
+}
+
+impl End {
+    fn is_reached(&self, url: &Url, stage: &Stage, home: &Url) -> bool {
+        match self {
+            Self::App => url.origin() == home.origin(),
+            Self::Claviger => url.as_str().starts_with(&stage.issuer()),
+        }
+    }
 }
 
 /// What an app knows of a person.
@@ -51,6 +70,7 @@ const OWN: Way = Way {
     home: "/",
     sign_in: "/sign-in",
     sign_out: SignOut::Link("/sign-out"),
+    end: End::App,
     shown: &[Fact::Subject, Fact::Email, Fact::Group],
 };
 
@@ -81,10 +101,22 @@ async fn sign_in_and_out(stage: &Stage, app: &mut App, way: &Way) -> Result<()> 
     );
     let page = visitor.open(&home).await?;
     shows(&page, stage, way.shown)?;
-    match way.sign_out {
+    anyhow::ensure!(
+        visitor.is_signed_in().await?,
+        "claviger does not know who signed in"
+    );
+    let end = match way.sign_out {
         SignOut::Link(path) => visitor.leave(&app.url(path)?).await?,
         SignOut::Form(path) => visitor.leave_by_form(&app.url(path)?).await?,
-    }
+    };
+    anyhow::ensure!(
+        way.end.is_reached(&end, stage, &home),
+        "signing out ends at {end}"
+    );
+    anyhow::ensure!(
+        !visitor.is_signed_in().await?,
+        "claviger still knows who was there"
+    );
     anyhow::ensure!(
         !visitor.is_known(&home).await?,
         "the app still knows who was there"
@@ -147,7 +179,7 @@ fn mozilla_django_oidc() -> Result<()> {
 fn mod_auth_openidc_of_apache() -> Result<()> {
     let way = Way {
         sign_in: "/",
-        sign_out: SignOut::Link("/callback?logout=%2Fsigned-out.html"),
+        sign_out: SignOut::Link("/callback?logout="),
         ..OWN
     };
     visit("apache", &way)
@@ -158,6 +190,7 @@ fn mod_auth_openidc_of_apache() -> Result<()> {
 fn oauth2_and_jwt_authn_of_envoy() -> Result<()> {
     let way = Way {
         sign_in: "/",
+        end: End::Claviger,
         shown: &[Fact::Subject, Fact::EncodedGroups],
         ..OWN
     };
@@ -170,6 +203,7 @@ fn jupyterhub_with_oauthenticator() -> Result<()> {
         home: "/hub/home",
         sign_in: "/hub/oauth_login?next=%2Fhub%2Fhome",
         sign_out: SignOut::Link("/hub/logout"),
+        end: End::Claviger,
         shown: &[Fact::Subject],
     };
     visit("jupyterhub", &way)

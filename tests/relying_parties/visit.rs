@@ -45,14 +45,14 @@ impl<'a> Visitor<'a> {
     }
 
     /// Opens a URL by which an app signs out, and confirms what claviger asks. An app that then wants somebody to sign in
-    /// is not followed there.
-    pub(crate) async fn leave(&self, url: &Url) -> Result<()> {
+    /// is not followed there. Gives where that ends.
+    pub(crate) async fn leave(&self, url: &Url) -> Result<Url> {
         let page = self.browser.get(url).await?;
         self.finish_leaving(page).await
     }
 
     /// The same, by the form of a page of the app.
-    pub(crate) async fn leave_by_form(&self, url: &Url) -> Result<()> {
+    pub(crate) async fn leave_by_form(&self, url: &Url) -> Result<Url> {
         let page = self.browser.get(url).await?;
         let forms = page.forms();
         let form = forms.first().context("the app has no form to sign out by")?;
@@ -60,18 +60,23 @@ impl<'a> Visitor<'a> {
         self.finish_leaving(page).await
     }
 
-    async fn finish_leaving(&self, page: Page) -> Result<()> {
+    async fn finish_leaving(&self, page: Page) -> Result<Url> {
         let arrival = self.go_on(page, &format!("{}/authorize", self.issuer)).await?;
-        if let Arrival::Page(page) = arrival {
-            let text = page.text();
-            anyhow::ensure!(
-                page.status.is_success(),
-                "{} answers {}: {text}",
-                page.url,
-                page.status
-            );
+        match arrival {
+            Arrival::Page(page) if page.status.is_success() => Ok(page.url),
+            Arrival::Page(page) => bail!("{} answers {}: {}", page.url, page.status, page.text()),
+            Arrival::Callback(url) => Ok(url),
         }
-        Ok(())
+    }
+
+    /// Whether claviger knows who is there: the account page does not ask for a password.
+    pub(crate) async fn is_signed_in(&self) -> Result<bool> {
+        let account = format!("{}/account", self.issuer).parse()?;
+        let page = self.browser.get(&account).await?;
+        Ok(match self.browser.follow(page, NOWHERE).await? {
+            Arrival::Page(page) => !page.forms().iter().any(Form::asks_for_sign_in),
+            Arrival::Callback(_) => false,
+        })
     }
 
     /// Whether the app knows who is there: it shows a page with the person on it, and does not lead to claviger.
