@@ -7,11 +7,12 @@
 
 name=$1
 list=$root/tests/relying_parties/packages/$name
-into=$cache/packages/$name
+into=$(realpath "$cache")/packages/$name
 log=$cache/packages-$name.log
 
 [[ -d $list ]] || fail "there is no list of packages for $name in tests/relying_parties/packages/"
-installed() { diff -rq "$list" "$into/.list" >/dev/null 2>&1; }
+# A virtual environment knows where it is: one that was moved, or lies where it did not, is made again.
+installed() { diff -rq "$list" "$into/.list" >/dev/null 2>&1 && [[ $(<"$into/.place") == "$into" ]]; }
 finish() {
 	echo "$into"
 	exit 0
@@ -63,5 +64,6 @@ if [[ -f $list/debian.txt ]]; then
 	rm -rf "$into/apt"
 fi
 rm -f "$log"
+echo "$into" >"$into/.place"
 cp -r "$list" "$into/.list"
 finish
