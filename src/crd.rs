@@ -79,6 +79,9 @@ fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 /// Takes `nullable` away everywhere: the API server then drops a `null`, so that `has()` in a CEL rule means "is given".
 fn forbid_null(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    if let Some(values) = &mut schema.enum_ {
+        values.retain(|value| !value.0.is_null());
+    }
     for property in schema.properties.iter_mut().flat_map(|it| it.values_mut()) {
         forbid_null(property);
     }

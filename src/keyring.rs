@@ -21,13 +21,14 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::oidc::identifier::ResourceUid;
+use crate::oidc::identifier::{ResourceUid, Subject};
+pub use crate::oidc::signing_algorithm::SigningAlgorithm;
 use crate::random::{self, Random};
 
 use document::Document;
@@ -82,30 +83,6 @@ pub trait KeyringStorage: Send + Sync + 'static {
     async fn replace(&self, version: &str, document: &[u8]) -> Result<bool, KeyringStorageError>;
 }
 
-/// `alg` of what we sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SigningAlgorithm {
-    /// ID tokens.
-    #[serde(rename = "RS256")]
-    Rs256,
-    /// Access tokens.
-    #[serde(rename = "ES256")]
-    Es256,
-}
-
-impl SigningAlgorithm {
-    /// All of them; a keyring holds a key for each.
-    const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
-
-    /// The name of RFC 7518 section 3.1.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-        }
-    }
-}
-
 /// Why a keyring cannot be used.
 #[derive(Debug, Error)]
 pub enum KeyringError {
@@ -128,7 +105,7 @@ pub struct Keyring {
     document: Zeroizing<Vec<u8>>,
     /// Oldest first; never empty.
     master_keys: Vec<MasterKey>,
-    /// Those that sign first, first; one of each algorithm at least.
+    /// Those that sign first, first; one that signs by RS256 and one by ES256 at least.
     signing_keys: Vec<SigningKey>,
     /// Oldest first; never empty.
     sealing_keys: Vec<SealingKey>,
@@ -195,11 +172,8 @@ impl Keyring {
         if self.sealing_keys.is_empty() {
             return malformed("it has no sealing key");
         }
-        let algorithms = SigningAlgorithm::ALL;
-        if !algorithms
-            .iter()
-            .all(|wanted| self.signers(*wanted).next().is_some())
-        {
+        // Keys of the other algorithms may be missing, or wait: earlier versions did not know them.
+        if !self.can_sign(SigningAlgorithm::Rs256) || !self.can_sign(SigningAlgorithm::Es256) {
             return malformed("it lacks a signing key for RS256 or ES256");
         }
         if repeats(self.master_keys.iter().map(MasterKey::id))
@@ -267,6 +241,16 @@ impl Keyring {
         self.master_key(master_key_id)?.user_password(uid, version)
     }
 
+    /// `sub` of a person for the clients of one sector (OpenID Connect Core section 8.1): HKDF-SHA256 over the *oldest* master
+    /// key, with the info `claviger/pairwise-subject/v1`, sector and subject, each parted by a NUL. Adding a master key
+    /// leaves it as it is, since apps know people by it for years; so the oldest master key is never to be removed.
+    pub fn pairwise_subject(&self, sector: &str, subject: &Subject) -> Result<Subject, KeyringError> {
+        self.master_keys
+            .first()
+            .and_then(|key| key.pairwise_subject(sector, subject))
+            .ok_or(KeyringError::Crypto("derive a pairwise subject"))
+    }
+
     /// Stands for a text in the log: equal texts can be recognised, and nobody without the keyring can find out by trying
     /// what was typed.
     pub fn pseudonym(&self, text: &str) -> String {
@@ -288,6 +272,11 @@ impl Keyring {
         self.signing_keys
             .iter()
             .filter(move |key| key.algorithm() == algorithm && !key.is_waiting())
+    }
+
+    /// Whether there is a key to sign with by this algorithm, one that is published long enough.
+    pub fn can_sign(&self, algorithm: SigningAlgorithm) -> bool {
+        self.signers(algorithm).next().is_some()
     }
 
     /// A JWS in compact form.

@@ -46,6 +46,7 @@ mod grant;
 mod id_token_hint;
 mod password;
 mod sealed;
+mod subject;
 
 /// What every use case stands on. Cheap to clone.
 #[derive(Clone)]

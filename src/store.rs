@@ -18,10 +18,10 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
+use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
-use crate::oidc::scope::ScopeSet;
 use records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
     CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
@@ -163,7 +163,7 @@ pub struct AccountApp {
     /// The client, live or not.
     pub client: ClientRecord,
     /// What the person has allowed it to ask for without asking them again.
-    pub consented: ScopeSet,
+    pub consented: Consent,
     /// What it holds: neither revoked nor expired, nor of a session that is over.
     pub grants: Vec<GrantRecord>,
 }
@@ -307,11 +307,12 @@ pub trait Store: Send + Sync + 'static {
     /// Registers a user or replaces what is known of them, keyed by uid. Becoming disabled, or another password than the
     /// resource gave before (another source and another hash), ends all sessions and grants, and the password that the
     /// person chose. A retired subject is given to nobody but who `restores_subject`, which ends its retirement; that of a
-    /// client is given to nobody.
+    /// client is given to nobody. `updated_at` becomes now when the registered person differs from before in anything.
     ///
     /// SQL: `SELECT FROM clients WHERE client_id = $4`; `DELETE FROM retired_subjects WHERE subject = $4 AND $5`; `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
     /// `SELECT … FROM users WHERE uid = $1 FOR UPDATE`; `INSERT INTO users … SELECT … WHERE NOT EXISTS (SELECT FROM
-    /// retired_subjects WHERE subject = $4) ON CONFLICT (uid) DO UPDATE SET …`; on a change that ends things `DELETE FROM
+    /// retired_subjects WHERE subject = $4) ON CONFLICT (uid) DO UPDATE SET …, updated_at = CASE WHEN users.person =
+    /// excluded.person THEN users.updated_at ELSE now() END`; on a change that ends things `DELETE FROM
     /// sessions` and `DELETE FROM grants WHERE user_uid = $1`; a violation of `UNIQUE (username)` or `UNIQUE (subject)`
     /// rolls back.
     async fn register_user(&self, registration: UserRegistration) -> Result<RegisterUser, StoreError>;
@@ -409,14 +410,10 @@ pub trait Store: Send + Sync + 'static {
     /// SQL: `DELETE FROM interactions WHERE hash = $1`.
     async fn end_interaction(&self, hash: &TokenHash) -> Result<(), StoreError>;
 
-    /// The scopes that the user has allowed this client before.
+    /// What the user has allowed this client before.
     ///
-    /// SQL: `SELECT scopes FROM consents WHERE user_uid = $1 AND client_uid = $2`.
-    async fn consented_scopes(
-        &self,
-        user: &ResourceUid,
-        client: &ResourceUid,
-    ) -> Result<ScopeSet, StoreError>;
+    /// SQL: `SELECT scopes, claims FROM consents WHERE user_uid = $1 AND client_uid = $2`.
+    async fn consent(&self, user: &ResourceUid, client: &ResourceUid) -> Result<Consent, StoreError>;
 
     // --- what people see and end of their own ---
 
@@ -482,7 +479,7 @@ pub trait Store: Send + Sync + 'static {
         interaction: Option<TokenHash>,
         grant: GrantRecord,
         code: AuthorizationCodeRecord,
-        remember: Option<ScopeSet>,
+        remember: Option<Consent>,
     ) -> Result<IssueCode, StoreError>;
 
     /// Redeems a code exactly once. The binding is compared before the state is looked at, and a mismatch neither consumes

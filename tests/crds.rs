@@ -9,11 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use claviger::crd::document;
-use claviger::oidc::client::ClientAuthenticationMethod;
+use claviger::oidc::client::{ClientAuthenticationMethod, SubjectType};
 use claviger::oidc::grant_type::GrantType;
 use claviger::oidc::scope;
+use claviger::oidc::signing_algorithm::SigningAlgorithm;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 
 fn committed(crd: &CustomResourceDefinition) -> PathBuf {
@@ -118,13 +119,24 @@ fn a_client_can_register_what_discovery_advertises() {
         ClientAuthenticationMethod::ALL.map(ClientAuthenticationMethod::as_str)
     );
     assert_eq!(registrable("scopes"), scope::SUPPORTED);
+
+    let values = |schema: &JSONSchemaProps| -> Vec<String> {
+        let values = schema.enum_.iter().flatten();
+        values.map(|value| value.0.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(values(&spec["subjectType"]), SubjectType::SUPPORTED);
+    let tokens = spec["tokens"].properties.as_ref().unwrap();
+    for field in ["idTokenSignedResponseAlg", "accessTokenSigningAlg"] {
+        assert_eq!(
+            values(&tokens[field]),
+            SigningAlgorithm::ALL.map(SigningAlgorithm::name)
+        );
+    }
 }
 
 /// An unbounded list or string would exceed the API server's cost limit for CEL, and makes objects of any size.
 #[test]
 fn every_list_and_string_of_a_spec_is_bounded() {
-    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
-
     fn check(schema: &JSONSchemaProps, path: &str) {
         match schema.type_.as_deref() {
             Some("string") => assert!(

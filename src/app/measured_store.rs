@@ -6,10 +6,10 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
+use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
-use crate::oidc::scope::ScopeSet;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
     CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
@@ -132,12 +132,12 @@ measured! {
     begin_interaction(interaction: InteractionRecord) -> ();
     interaction(hash: &TokenHash) -> Option<InteractionRecord>;
     end_interaction(hash: &TokenHash) -> ();
-    consented_scopes(user: &ResourceUid, client: &ResourceUid) -> ScopeSet;
+    consent(user: &ResourceUid, client: &ResourceUid) -> Consent;
     issue_authorization_code(
         interaction: Option<TokenHash>,
         grant: GrantRecord,
         code: AuthorizationCodeRecord,
-        remember: Option<ScopeSet>
+        remember: Option<Consent>
     ) -> IssueCode;
     redeem_authorization_code(
         hash: &TokenHash,

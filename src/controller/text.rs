@@ -2,17 +2,27 @@
 
 /// Text that people read: no control characters, and no marks that turn the direction of text.
 pub(super) fn shown(text: &str, longest: usize) -> Result<(), &'static str> {
+    if text.contains('\n') {
+        return Err(UNSHOWABLE);
+    }
+    lines(text, longest)
+}
+
+/// The same in several lines.
+pub(super) fn lines(text: &str, longest: usize) -> Result<(), &'static str> {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if text.is_empty() {
         Err("must not be empty")
     } else if text.chars().count() > longest {
         Err("is too long")
-    } else if text.chars().any(|c| c.is_control() || turns(c)) {
-        Err("must not hold control characters or marks that turn the direction of text")
+    } else if text.chars().any(|c| (c.is_control() && c != '\n') || turns(c)) {
+        Err(UNSHOWABLE)
     } else {
         Ok(())
     }
 }
+
+const UNSHOWABLE: &str = "must not hold control characters or marks that turn the direction of text";
 
 /// A PHC string of Argon2id, `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
 pub(super) fn phc_argon2id(text: &str) -> Result<(), &'static str> {

@@ -12,10 +12,11 @@ pub use duration::DurationText;
 pub use oidc_client::{
     Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, Jwk, JwkSet, OidcClient,
     OidcClientSpec, OidcClientStatus, Pkce, Rotation, Scope, SecretReference, SecretSettings,
-    SecretVersionStatus, TokenEndpointAuthMethod, Tokens,
+    SecretVersionStatus, SigningAlgorithm, SubjectType, TokenEndpointAuthMethod, Tokens,
 };
 pub use oidc_user::{
-    OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, PasswordVersionStatus, SecretKeySelector,
+    Address, OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, PasswordVersionStatus,
+    SecretKeySelector,
 };
 
 /// The annotation that asks for a new client secret, by any new value; the old versions stay valid for the overlap.

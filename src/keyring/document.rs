@@ -71,7 +71,7 @@ fn is_false(waiting: &bool) -> bool {
 }
 
 /// The document.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Document {
     version: u32,
@@ -79,6 +79,28 @@ pub(super) struct Document {
     pub(super) master_keys: Vec<SymmetricKey>,
     pub(super) signing_keys: Vec<SigningKeyEntry>,
     pub(super) sealing_keys: Vec<SymmetricKey>,
+    /// Those that the first versions cannot read; among the others after reading.
+    #[serde(default)]
+    further_signing_keys: Vec<SigningKeyEntry>,
+}
+
+/// The document as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    version: u32,
+    id: &'a str,
+    master_keys: &'a [SymmetricKey],
+    /// Of the algorithms of the first versions only: an earlier claviger that has to take over again reads these, and would
+    /// refuse the whole document for an `alg` that it does not know.
+    signing_keys: Vec<&'a SigningKeyEntry>,
+    sealing_keys: &'a [SymmetricKey],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further_signing_keys: Vec<&'a SigningKeyEntry>,
+}
+
+fn is_of_first_versions(key: &SigningKeyEntry) -> bool {
+    matches!(key.alg, SigningAlgorithm::Rs256 | SigningAlgorithm::Es256)
 }
 
 /// Read first, so that a document of a later version is named as that rather than as damage.
@@ -100,6 +122,7 @@ impl Document {
             master_keys,
             signing_keys,
             sealing_keys,
+            further_signing_keys: Vec::new(),
         }
     }
 
@@ -110,16 +133,29 @@ impl Document {
                 "it has version {version}, this claviger knows version {VERSION}; run the claviger that wrote it"
             )));
         }
-        let document: Self = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+        let mut document: Self = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
         if document.id.is_empty() {
             return Err(KeyringError::Malformed("its id is empty".to_owned()));
         }
+        document.signing_keys.append(&mut document.further_signing_keys);
         Ok(document)
     }
 
     pub(super) fn write(&self) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(CAPACITY));
-        serde_json::to_writer(&mut *bytes, self)
+        let (signing_keys, further_signing_keys) = self
+            .signing_keys
+            .iter()
+            .partition(|key| is_of_first_versions(key));
+        let written = Written {
+            version: self.version,
+            id: &self.id,
+            master_keys: &self.master_keys,
+            signing_keys,
+            sealing_keys: &self.sealing_keys,
+            further_signing_keys,
+        };
+        serde_json::to_writer(&mut *bytes, &written)
             .map_err(|_| KeyringError::Crypto("write the keyring document"))?;
         Ok(bytes)
     }

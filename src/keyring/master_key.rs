@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::KeyringError;
 use super::document::{KeyBytes, SymmetricKey};
 use crate::clock::Timestamp;
-use crate::oidc::identifier::ResourceUid;
+use crate::oidc::identifier::{ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::random::{self, Random};
 
@@ -18,6 +18,7 @@ const CLIENT_SECRET_PREFIX: &str = "clv_";
 /// Separate what is derived from one master key. Changing one changes every secret derived under it.
 const CLIENT_SECRET_LABEL: &str = "claviger/client-secret/v1";
 const USER_PASSWORD_LABEL: &str = "claviger/user-password/v1";
+const PAIRWISE_SUBJECT_LABEL: &str = "claviger/pairwise-subject/v1";
 const PSEUDONYM_LABEL: &str = "claviger/log-pseudonym/v1";
 
 /// Lower case without the letters that are mistaken for digits or for each other when a password is typed.
@@ -75,7 +76,7 @@ impl MasterKey {
     }
 
     pub(super) fn client_secret(&self, uid: &ResourceUid, version: &str) -> Option<Zeroizing<String>> {
-        let derived = self.derive(CLIENT_SECRET_LABEL, uid, version)?;
+        let derived = self.derive(CLIENT_SECRET_LABEL, uid.as_str(), version)?;
         let mut text = Zeroizing::new(String::with_capacity(CLIENT_SECRET_PREFIX.len() + 43));
         text.push_str(CLIENT_SECRET_PREFIX);
         URL_SAFE_NO_PAD.encode_string(derived.as_slice(), &mut text);
@@ -83,7 +84,7 @@ impl MasterKey {
     }
 
     pub(super) fn user_password(&self, uid: &ResourceUid, version: &str) -> Option<Zeroizing<String>> {
-        let derived = self.derive(USER_PASSWORD_LABEL, uid, version)?;
+        let derived = self.derive(USER_PASSWORD_LABEL, uid.as_str(), version)?;
         let mut text = Zeroizing::new(String::with_capacity(
             PASSWORD_GROUPS * (PASSWORD_GROUP_LENGTH + 1),
         ));
@@ -105,23 +106,23 @@ impl MasterKey {
     pub(super) fn pseudonym(&self, text: &str) -> Option<String> {
         // Hashed first, since a text may hold the NUL that separates the parts below.
         let hash = URL_SAFE_NO_PAD.encode(TokenHash::of(text.as_bytes()).as_bytes());
-        let derived = self.derive(PSEUDONYM_LABEL, &ResourceUid::new(hash), "")?;
+        let derived = self.derive(PSEUDONYM_LABEL, &hash, "")?;
         Some(URL_SAFE_NO_PAD.encode(&derived[..9]))
     }
 
-    /// HKDF-SHA256 (RFC 5869) with an empty salt and `info = label 0x00 uid 0x00 version`.
-    fn derive(&self, label: &str, uid: &ResourceUid, version: &str) -> Option<Zeroizing<[u8; 32]>> {
+    /// The base64url of all 256 bits.
+    pub(super) fn pairwise_subject(&self, sector: &str, subject: &Subject) -> Option<Subject> {
+        let derived = self.derive(PAIRWISE_SUBJECT_LABEL, sector, subject.as_str())?;
+        Some(Subject::new(URL_SAFE_NO_PAD.encode(derived.as_slice())))
+    }
+
+    /// HKDF-SHA256 (RFC 5869) with an empty salt and `info = label 0x00 first 0x00 second`.
+    fn derive(&self, label: &str, first: &str, second: &str) -> Option<Zeroizing<[u8; 32]>> {
         // A NUL inside a part would make two different triples one `info`.
-        if uid.as_str().contains('\0') || version.contains('\0') {
+        if first.contains('\0') || second.contains('\0') {
             return None;
         }
-        let info = [
-            label.as_bytes(),
-            &[0],
-            uid.as_str().as_bytes(),
-            &[0],
-            version.as_bytes(),
-        ];
+        let info = [label.as_bytes(), &[0], first.as_bytes(), &[0], second.as_bytes()];
         let mut derived = Zeroizing::new([0; 32]);
         Salt::new(HKDF_SHA256, &[])
             .extract(self.key.as_slice())

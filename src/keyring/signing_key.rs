@@ -4,8 +4,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256,
+    RsaEncoding, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,8 +22,10 @@ const KEPT_TYPES: [&str; 2] = ["JWT", "at+jwt"];
 
 /// A parsed private key.
 enum PrivateKey {
-    Rsa(RsaKeyPair),
-    Ec(EcdsaKeyPair),
+    Rs256(RsaKeyPair),
+    Ps256(RsaKeyPair),
+    Es256(EcdsaKeyPair),
+    EdDsa(Ed25519KeyPair),
 }
 
 /// A signing key and its times.
@@ -40,7 +43,7 @@ pub(super) struct SigningKey {
     headers: [String; KEPT_TYPES.len()],
 }
 
-/// The members of a JWK that are its public key (RFC 7518 section 6), in the order and with nothing else, as the
+/// The members of a JWK that are its public key (RFC 7518 section 6, RFC 8037 section 2), in the order and with nothing else, as the
 /// thumbprint of RFC 7638 section 3 wants them.
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
@@ -55,6 +58,11 @@ enum PublicMembers {
         kty: &'static str,
         x: String,
         y: String,
+    },
+    Okp {
+        crv: &'static str,
+        kty: &'static str,
+        x: String,
     },
 }
 
@@ -78,27 +86,13 @@ struct Header<'a> {
 }
 
 impl SigningKey {
-    /// A new one that signs at once, in the form in which the document keeps it: RSA with 2048 bits, EC on P-256.
+    /// A new one that signs at once, in the form in which the document keeps it: RSA with 2048 bits, EC on P-256, Ed25519.
     pub(super) fn generate(
         algorithm: SigningAlgorithm,
         now: Timestamp,
     ) -> Result<SigningKeyEntry, KeyringError> {
-        let refused = |_| KeyringError::Crypto("generate a signing key");
-        let private = match algorithm {
-            SigningAlgorithm::Rs256 => {
-                PrivateKey::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).map_err(refused)?)
-            }
-            SigningAlgorithm::Es256 => {
-                PrivateKey::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(refused)?)
-            }
-        };
-        let pkcs8 = match &private {
-            PrivateKey::Rsa(pair) => {
-                let der: Pkcs8V1Der<'_> = pair.as_der().map_err(refused)?;
-                Zeroizing::new(der.as_ref().to_vec())
-            }
-            PrivateKey::Ec(pair) => Zeroizing::new(pair.to_pkcs8v1().map_err(refused)?.as_ref().to_vec()),
-        };
+        let private = PrivateKey::generate(algorithm)?;
+        let pkcs8 = private.to_pkcs8()?;
         Ok(SigningKeyEntry {
             kid: private.public_members()?.thumbprint()?,
             alg: algorithm,
@@ -122,15 +116,7 @@ impl SigningKey {
         if entry.kid.is_empty() {
             return Err(KeyringError::Malformed("a signing key has no kid".to_owned()));
         }
-        let private = match entry.alg {
-            SigningAlgorithm::Rs256 => RsaKeyPair::from_pkcs8(&entry.pkcs8.0).ok().map(PrivateKey::Rsa),
-            SigningAlgorithm::Es256 => {
-                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &entry.pkcs8.0)
-                    .ok()
-                    .map(PrivateKey::Ec)
-            }
-        }
-        .ok_or_else(refused)?;
+        let private = PrivateKey::from_pkcs8(entry.alg, &entry.pkcs8.0).ok_or_else(refused)?;
         let public = private.public().ok_or_else(refused)?;
         let members = private.public_members()?;
         let [first, second] = KEPT_TYPES;
@@ -215,21 +201,9 @@ impl SigningKey {
         }
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&claims, &mut token);
-        let hash = digest(&SHA256, token.as_bytes());
+        let signature = self.private.sign(token.as_bytes())?;
         token.push('.');
-        let refused = |_| KeyringError::Crypto("sign a token");
-        match &self.private {
-            PrivateKey::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign_digest(&RSA_PKCS1_SHA256, &hash, &mut signature)
-                    .map_err(refused)?;
-                URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
-            }
-            PrivateKey::Ec(pair) => {
-                let signature = pair.sign_digest(&hash).map_err(refused)?;
-                URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
-            }
-        }
+        URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
         Ok(token)
     }
 
@@ -240,10 +214,70 @@ impl SigningKey {
 }
 
 impl PrivateKey {
+    fn generate(algorithm: SigningAlgorithm) -> Result<Self, KeyringError> {
+        let refused = |_| KeyringError::Crypto("generate a signing key");
+        let rsa = || RsaKeyPair::generate(KeySize::Rsa2048).map_err(refused);
+        Ok(match algorithm {
+            SigningAlgorithm::Rs256 => Self::Rs256(rsa()?),
+            SigningAlgorithm::Ps256 => Self::Ps256(rsa()?),
+            SigningAlgorithm::Es256 => {
+                Self::Es256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(refused)?)
+            }
+            SigningAlgorithm::EdDsa => Self::EdDsa(Ed25519KeyPair::generate().map_err(refused)?),
+        })
+    }
+
+    fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+        let refused = |_| KeyringError::Crypto("write a signing key");
+        Ok(Zeroizing::new(match self {
+            Self::Rs256(pair) | Self::Ps256(pair) => {
+                let der: Pkcs8V1Der<'_> = pair.as_der().map_err(refused)?;
+                der.as_ref().to_vec()
+            }
+            Self::Es256(pair) => pair.to_pkcs8v1().map_err(refused)?.as_ref().to_vec(),
+            Self::EdDsa(pair) => pair.to_pkcs8().map_err(refused)?.as_ref().to_vec(),
+        }))
+    }
+
+    fn from_pkcs8(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Option<Self> {
+        Some(match algorithm {
+            SigningAlgorithm::Rs256 => Self::Rs256(RsaKeyPair::from_pkcs8(pkcs8).ok()?),
+            SigningAlgorithm::Ps256 => Self::Ps256(RsaKeyPair::from_pkcs8(pkcs8).ok()?),
+            SigningAlgorithm::Es256 => {
+                Self::Es256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok()?)
+            }
+            SigningAlgorithm::EdDsa => Self::EdDsa(Ed25519KeyPair::from_pkcs8(pkcs8).ok()?),
+        })
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyringError> {
+        let refused = |_| KeyringError::Crypto("sign a token");
+        let rsa = |pair: &RsaKeyPair, padding: &'static dyn RsaEncoding| {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign_digest(padding, &digest(&SHA256, message), &mut signature)
+                .map(|()| signature)
+        };
+        match self {
+            Self::Rs256(pair) => rsa(pair, &RSA_PKCS1_SHA256),
+            Self::Ps256(pair) => rsa(pair, &RSA_PSS_SHA256),
+            Self::Es256(pair) => pair
+                .sign_digest(&digest(&SHA256, message))
+                .map(|signature| signature.as_ref().to_vec()),
+            Self::EdDsa(pair) => pair
+                .try_sign(message)
+                .map(|signature| signature.as_ref().to_vec()),
+        }
+        .map_err(refused)
+    }
+
     fn public(&self) -> Option<ParsedPublicKey> {
         match self {
-            Self::Rsa(pair) => ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()),
-            Self::Ec(pair) => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()),
+            Self::Rs256(pair) => {
+                ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref())
+            }
+            Self::Ps256(pair) => ParsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, pair.public_key().as_ref()),
+            Self::Es256(pair) => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()),
+            Self::EdDsa(pair) => ParsedPublicKey::new(&ED25519, pair.public_key().as_ref()),
         }
         .ok()
     }
@@ -251,7 +285,7 @@ impl PrivateKey {
     fn public_members(&self) -> Result<PublicMembers, KeyringError> {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match self {
-            Self::Rsa(pair) => {
+            Self::Rs256(pair) | Self::Ps256(pair) => {
                 let key = pair.public_key();
                 Ok(PublicMembers::Rsa {
                     e: encode(key.exponent().big_endian_without_leading_zero()),
@@ -259,8 +293,13 @@ impl PrivateKey {
                     n: encode(key.modulus().big_endian_without_leading_zero()),
                 })
             }
+            Self::EdDsa(pair) => Ok(PublicMembers::Okp {
+                crv: "Ed25519",
+                kty: "OKP",
+                x: encode(pair.public_key().as_ref()),
+            }),
             // Uncompressed, SEC 1 section 2.3.3: 0x04, x, y.
-            Self::Ec(pair) => match pair.public_key().as_ref() {
+            Self::Es256(pair) => match pair.public_key().as_ref() {
                 [0x04, point @ ..] if point.len() == 64 => {
                     let (x, y) = point.split_at(32);
                     Ok(PublicMembers::Ec {

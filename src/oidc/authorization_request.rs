@@ -4,10 +4,13 @@
 
 pub mod validate;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::claims_request::RequestedClaims;
+use super::consent::Consent;
 use super::identifier::{ClientId, ResourceUid, Subject};
 use super::response_mode::ResponseMode;
 use super::scope::ScopeSet;
@@ -46,17 +49,35 @@ pub struct AuthorizationRequest {
     /// `sub` of a verified `id_token_hint`: nobody else may answer this request.
     #[serde(default)]
     pub subject_hint: Option<Subject>,
+    /// What `claims` asked for and the client may ask for.
+    #[serde(default)]
+    pub claims: RequestedClaims,
+    /// The values that `claims` allows for `sub`, if it names any: nobody else may answer this request.
+    #[serde(default)]
+    pub subjects: Option<BTreeSet<Subject>>,
+}
+
+impl AuthorizationRequest {
+    /// Whether the request leaves it open, or names this person: by `id_token_hint` or by the `sub` of `claims` (OpenID
+    /// Connect Core section 3.1.2.2).
+    pub fn may_be_answered_by(&self, subject: &Subject) -> bool {
+        self.subject_hint.as_ref().is_none_or(|hint| hint == subject)
+            && self
+                .subjects
+                .as_ref()
+                .is_none_or(|subjects| subjects.contains(subject))
+    }
+
+    /// What the person has to allow.
+    pub fn asked(&self) -> Consent {
+        Consent::new(self.scope.clone(), self.claims.all())
+    }
 }
 
 impl AuthorizationRequest {
     /// Where a form of ours leads in the end: with `form_post` no further than to a page of ours, whose own form goes on.
     pub fn leads_to(&self) -> Option<&str> {
         (self.response_mode == ResponseMode::Query).then_some(&self.redirect_uri)
-    }
-
-    /// Whether a verified `id_token_hint` names nobody else.
-    pub fn may_be_answered_by(&self, subject: &Subject) -> bool {
-        self.subject_hint.as_ref().is_none_or(|hint| hint == subject)
     }
 }
 

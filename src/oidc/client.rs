@@ -10,6 +10,7 @@ use super::grant_type::GrantType;
 use super::identifier::{ClientId, ResourceUid};
 use super::jwk::Jwk;
 use super::scope::ScopeSet;
+use super::signing_algorithm::SigningAlgorithm;
 
 /// A registered client. Values are valid by construction of whoever registers it (the controller, which applies
 /// [`super::redirect_uri::RedirectUri::parse`] and the other rules before it builds one).
@@ -47,6 +48,9 @@ pub struct Client {
     pub consent: ConsentPolicy,
     /// `default_max_age` (OpenID Connect Registration section 2).
     pub default_max_age: Option<Duration>,
+    /// `subject_type`: by which `sub` it knows people.
+    #[serde(default, skip_serializing_if = "SubjectType::is_public")]
+    pub subject_type: SubjectType,
     /// How long what it is given lives.
     pub lifetimes: TokenLifetimes,
     /// What its access tokens look like.
@@ -58,6 +62,9 @@ pub struct Client {
     /// The audiences under which it is a resource server itself, whose access tokens it may introspect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource_identifiers: Vec<String>,
+    /// By which algorithms what it is given is signed.
+    #[serde(default, skip_serializing_if = "TokenSigning::is_default")]
+    pub signing: TokenSigning,
     /// Who may sign in to it.
     pub access: Access,
     /// Refuses sign-in and tokens while true; everything is kept.
@@ -119,6 +126,29 @@ pub enum Pkce {
     Optional,
 }
 
+/// `subject_type` (OpenID Connect Core section 8).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectType {
+    /// Everybody's `sub` is the same for all clients.
+    #[default]
+    Public,
+    /// Everybody has another `sub` for each sector, so that apps cannot tell whom they have in common.
+    Pairwise {
+        /// The host of the client's redirect URIs.
+        sector_identifier: String,
+    },
+}
+
+impl SubjectType {
+    /// `subject_types_supported` of discovery.
+    pub const SUPPORTED: [&str; 2] = ["public", "pairwise"];
+
+    fn is_public(&self) -> bool {
+        *self == Self::Public
+    }
+}
+
 /// When the person is asked for consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub enum ConsentPolicy {
@@ -171,6 +201,33 @@ impl Default for TokenLifetimes {
             id_token: Duration::from_secs(60 * MINUTE),
             refresh_token_idle: Duration::from_secs(14 * DAY),
             refresh_token: Duration::from_secs(90 * DAY),
+        }
+    }
+}
+
+/// By which algorithms what a client is given is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenSigning {
+    /// `id_token_signed_response_alg` (OpenID Connect Registration section 2).
+    pub id_token: SigningAlgorithm,
+    /// JWT access tokens.
+    pub access_token: SigningAlgorithm,
+}
+
+impl TokenSigning {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for TokenSigning {
+    fn default() -> Self {
+        Self {
+            // Every relying party can verify it (OpenID Connect Core section 15.1).
+            id_token: SigningAlgorithm::Rs256,
+            // Made and sent most often, and smaller and cheaper to sign.
+            access_token: SigningAlgorithm::Es256,
         }
     }
 }

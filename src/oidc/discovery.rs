@@ -4,13 +4,15 @@
 
 use serde::Serialize;
 
+use super::authentication::SUPPORTED_ACR_VALUES;
 use super::claims;
-use super::client::ClientAuthenticationMethod;
+use super::client::{ClientAuthenticationMethod, SubjectType};
 use super::grant_type::GrantType;
 use super::issuer::Issuer;
 use super::jwk::SignatureAlgorithm;
 use super::response_mode::ResponseMode;
 use super::scope;
+use super::signing_algorithm::SigningAlgorithm;
 
 /// The authorization endpoint, below the issuer.
 pub const AUTHORIZATION_PATH: &str = "/authorize";
@@ -48,8 +50,8 @@ struct ProviderMetadata<'a> {
     response_types_supported: [&'a str; 1],
     response_modes_supported: Vec<&'a str>,
     grant_types_supported: Vec<&'a str>,
-    subject_types_supported: [&'a str; 1],
-    id_token_signing_alg_values_supported: [&'a str; 1],
+    subject_types_supported: [&'a str; 2],
+    id_token_signing_alg_values_supported: [&'a str; 4],
     token_endpoint_auth_methods_supported: Vec<&'a str>,
     revocation_endpoint_auth_methods_supported: Vec<&'a str>,
     introspection_endpoint_auth_methods_supported: Vec<&'a str>,
@@ -58,7 +60,8 @@ struct ProviderMetadata<'a> {
     display_values_supported: [&'a str; 1],
     ui_locales_supported: [&'a str; 1],
     claim_types_supported: [&'a str; 1],
-    claims_supported: &'a [&'a str],
+    claims_supported: Vec<&'a str>,
+    acr_values_supported: [&'a str; 1],
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
     request_object_signing_alg_values_supported: Vec<&'a str>,
@@ -87,8 +90,8 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         response_types_supported: ["code"],
         response_modes_supported: ResponseMode::ALL.map(ResponseMode::as_str).to_vec(),
         grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
-        subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: ["RS256"],
+        subject_types_supported: SubjectType::SUPPORTED,
+        id_token_signing_alg_values_supported: SigningAlgorithm::ALL.map(SigningAlgorithm::name),
         token_endpoint_auth_methods_supported: methods.to_vec(),
         revocation_endpoint_auth_methods_supported: methods.to_vec(),
         introspection_endpoint_auth_methods_supported: with_a_secret.collect(),
@@ -98,8 +101,9 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         display_values_supported: ["page"],
         ui_locales_supported: ["en"],
         claim_types_supported: ["normal"],
-        claims_supported: &claims::SUPPORTED,
-        claims_parameter_supported: false,
+        claims_supported: claims::supported(),
+        acr_values_supported: SUPPORTED_ACR_VALUES,
+        claims_parameter_supported: true,
         request_parameter_supported: true,
         request_object_signing_alg_values_supported: SignatureAlgorithm::ALL
             .map(SignatureAlgorithm::as_str)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::identifier::{ResourceUid, Subject};
+use super::standard_claims::StandardClaims;
 
 /// A person who signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct EndUser {
     pub email_verified: bool,
     /// `groups`.
     pub groups: Vec<String>,
+    /// The other standard claims.
+    #[serde(default, skip_serializing_if = "StandardClaims::is_empty")]
+    pub standard_claims: StandardClaims,
     /// May not sign in; all sessions and grants are ended when this becomes true.
     pub disabled: bool,
 }

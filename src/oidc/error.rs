@@ -68,6 +68,8 @@ pub enum ErrorCode {
     InvalidTarget,
     /// RFC 7009 section 2.2.1.
     UnsupportedTokenType,
+    /// OpenID Connect Core Error Code `unmet_authentication_requirements` section 2.
+    UnmetAuthenticationRequirements,
     /// RFC 6750 section 3.1.
     InvalidToken,
     /// RFC 6750 section 3.1.
@@ -97,6 +99,7 @@ impl ErrorCode {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidTarget => "invalid_target",
             Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
         }

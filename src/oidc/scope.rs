@@ -11,13 +11,17 @@ pub const OPENID: &str = "openid";
 pub const PROFILE: &str = "profile";
 /// `email` (OpenID Connect Core section 5.4).
 pub const EMAIL: &str = "email";
+/// `address` (OpenID Connect Core section 5.4).
+pub const ADDRESS: &str = "address";
+/// `phone` (OpenID Connect Core section 5.4).
+pub const PHONE: &str = "phone";
 /// `groups`: the names of the End-User's groups; no specification has it, all apps ask for it.
 pub const GROUPS: &str = "groups";
 /// `offline_access` (OpenID Connect Core section 11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
 
 /// Every scope that claviger knows, in the order in which discovery lists them.
-pub const SUPPORTED: [&str; 5] = [OPENID, PROFILE, EMAIL, GROUPS, OFFLINE_ACCESS];
+pub const SUPPORTED: [&str; 7] = [OPENID, PROFILE, EMAIL, ADDRESS, PHONE, GROUPS, OFFLINE_ACCESS];
 
 /// A set of scopes; order and repetition do not matter (RFC 6749 section 3.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -12,10 +12,10 @@ use super::fault::Fault;
 use super::interaction::{BrowserError, Errand, Notice, SignInForm};
 use super::{INTERACTION_LIFETIME, Provider};
 use crate::clock::later;
+use crate::oidc::consent::Consent;
 use crate::oidc::end_user::EndUser;
 use crate::oidc::identifier::ClientId;
 use crate::oidc::opaque_token::TokenHash;
-use crate::oidc::scope::ScopeSet;
 use crate::store::records::{GrantRecord, SessionRecord, UserRecord};
 use crate::store::{Account, AccountApp};
 
@@ -64,7 +64,7 @@ pub struct AppView {
     /// Its name.
     pub name: String,
     /// What it may ask for or holds.
-    pub scope: ScopeSet,
+    pub allowed: Consent,
     /// When it was given something last, if it still holds that.
     pub signed_in_at: Option<Timestamp>,
     /// It keeps access while the person is away.
@@ -234,15 +234,15 @@ impl Provider {
 }
 
 fn app_view(app: AccountApp) -> AppView {
-    let mut scope = app.consented;
+    let mut allowed = app.consented;
     for grant in &app.grants {
-        scope = scope.union(&grant.scope);
+        allowed = allowed.union(&grant.allowed());
     }
     AppView {
         available: app.client.is_live(),
         client_id: app.client.client.client_id,
         name: app.client.client.client_name,
-        scope,
+        allowed,
         signed_in_at: app.grants.iter().map(|grant| grant.created_at).max(),
         offline: app.grants.iter().any(|grant| grant.offline),
     }

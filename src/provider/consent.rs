@@ -5,10 +5,10 @@ use super::audit::{self, Event};
 use super::browser::Browser;
 use super::fault::Fault;
 use super::interaction::{BrowserError, ClientFacts, Interaction, Refusal, SignedIn, Stage, Step};
+use crate::oidc::consent::Consent;
 use crate::oidc::end_user::EndUser;
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::opaque_token::OpaqueToken;
-use crate::oidc::scope::ScopeSet;
 use crate::store::records::InteractionRecord;
 
 /// Everything on the consent page.
@@ -18,7 +18,7 @@ pub struct ConsentForm {
     /// Who is asked.
     pub user: EndUser,
     /// What the app wants.
-    pub scope: ScopeSet,
+    pub asked: Consent,
     /// Where the form leads in the end, if that is not a page of ours.
     pub redirect_uri: Option<String>,
 }
@@ -62,7 +62,7 @@ impl Provider {
                     client: (&client).into(),
                     user,
                     redirect_uri: request.leads_to().map(str::to_owned),
-                    scope: request.scope,
+                    asked: request.asked(),
                 })))
             }
             (step, _) => Ok(ConsentPage::Elsewhere(step)),

@@ -23,10 +23,10 @@ use crate::clock::later;
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::authorization_request::validate::{Displayable, is_registered};
 use crate::oidc::authorization_response::AuthorizationResponse;
+use crate::oidc::consent::Consent;
 use crate::oidc::error::Error;
 use crate::oidc::identifier::Subject;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
-use crate::oidc::scope::ScopeSet;
 use crate::store::records::{ClientRecord, InteractionRecord, SessionRecord, UserRecord};
 use decision::{Decision, decide};
 pub(super) use sealed::Errand;
@@ -90,14 +90,19 @@ impl Provider {
     ) -> Result<Step, BrowserError> {
         let client = self.client_of(&interaction.request).await?;
         let consented = match &interaction.stage {
-            Stage::Anonymous { .. } => ScopeSet::default(),
+            Stage::Anonymous { .. } => Consent::default(),
             Stage::SignedIn(signed_in) => self
                 .store
-                .consented_scopes(&signed_in.user.user.uid, &client.client.uid)
+                .consent(&signed_in.user.user.uid, &client.client.uid)
                 .await
                 .map_err(Fault::store("read what a person has consented to"))?,
         };
-        let decision = decide(&interaction, &client.client, &consented, self.clock.now());
+        let sub = match interaction.stage.subject() {
+            None => None,
+            Some(subject) => Some(self.sub_for(&client.client, subject)?),
+        };
+        let now = self.clock.now();
+        let decision = decide(&interaction, &client.client, &consented, sub.as_ref(), now);
         let Interaction {
             request,
             started_at,
@@ -221,7 +226,10 @@ impl Provider {
         let (typed, notice) = match stage {
             Stage::Anonymous { username, notice } => (username, notice),
             // The same person again, most likely, unless the app has named somebody else.
-            Stage::SignedIn(signed_in) if request.may_be_answered_by(&signed_in.user.user.subject) => {
+            Stage::SignedIn(signed_in)
+                if request
+                    .may_be_answered_by(&self.sub_for(&client.client, &signed_in.user.user.subject)?) =>
+            {
                 (Some(signed_in.user.user.username), None)
             }
             Stage::SignedIn(_) => (None, None),

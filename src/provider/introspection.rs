@@ -113,8 +113,8 @@ impl Provider {
             .map_err(Fault::store("look up a grant"))?;
         Ok(live.map(|live| ActiveToken {
             username: username(&live.grant.scope, &live),
+            subject: live.grant.sub().as_str().to_owned(),
             client_id: live.grant.client_id,
-            subject: live.user.user.subject.as_str().to_owned(),
             issued_at: token.issued_at,
             expires_at: token.expires_at,
             access_token: None,

@@ -1,26 +1,34 @@
 //! Userinfo (OpenID Connect Core section 5.3): claims about the person behind an access token.
 
-use crate::oidc::claims::UserinfoClaims;
-use crate::oidc::end_user::EndUser;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::oidc::claims::{self, Claim};
 use crate::oidc::error::ErrorCode;
-use crate::oidc::identifier::ClientId;
+use crate::oidc::identifier::Subject;
 use crate::oidc::scope::{OPENID, ScopeSet};
+use crate::store::Redeemed;
+use crate::store::records::{ClientRecord, UserRecord};
 
 use super::Provider;
 use super::access_token::{Behind, LiveAccessToken, invalid};
-use super::answer::{Answer, refused};
+use super::answer::{Answer, Failure, refused};
 use super::fault::Fault;
 
 /// The answer: a person as registered now, and what the token may know of them.
 pub struct Userinfo {
-    user: EndUser,
-    scope: ScopeSet,
+    sub: Subject,
+    user: UserRecord,
+    claims: BTreeSet<Claim>,
 }
 
 impl Userinfo {
-    /// The claims.
-    pub fn claims(&self) -> UserinfoClaims<'_> {
-        UserinfoClaims::of(&self.user, &self.scope)
+    /// The claims, `sub` always among them (OpenID Connect Core section 5.3.2).
+    pub fn claims(&self) -> Map<String, Value> {
+        let mut claims = claims::values(&(&self.user).into(), self.claims.iter().copied());
+        claims.insert("sub".to_owned(), self.sub.as_str().into());
+        claims
     }
 }
 
@@ -35,35 +43,57 @@ impl Provider {
             Ok(found) => found,
             Err(failure) => return Answer::to_no_origin(failure),
         };
-        let origin_allowed = match self.client_allows_origin(behind.client_id(), origin).await {
-            Ok(allowed) => allowed,
+        let client = match self.client_if_needed(&behind, origin).await {
+            Ok(client) => client,
             Err(fault) => return Answer::to_no_origin(fault),
         };
-        let scope = ScopeSet::parse(&claims.scope);
-        let result = match behind {
-            Behind::Person(live) if scope.contains(OPENID) => Ok(Userinfo {
-                user: live.user.user,
-                scope,
-            }),
-            Behind::Person(_) | Behind::Client(_) => Err(refused(
-                ErrorCode::InsufficientScope,
-                "the scope openid is required",
-            )),
-        };
         Answer {
-            result,
-            origin_allowed,
+            origin_allowed: client
+                .as_ref()
+                .is_some_and(|client| origin.is_some_and(|origin| client.client.allows_origin(origin))),
+            result: userinfo(&ScopeSet::parse(&claims.scope), behind, client.as_ref()),
         }
     }
 
-    /// Without an `Origin` there is nothing to look up.
-    async fn client_allows_origin(&self, client_id: &ClientId, origin: Option<&str>) -> Result<bool, Fault> {
-        let Some(origin) = origin else { return Ok(false) };
-        let record = self
-            .store
-            .client(client_id)
+    /// The client of a token, where its registration decides something: which scripts may read the answer, and which claims
+    /// it may still ask for by name.
+    async fn client_if_needed(
+        &self,
+        behind: &Behind,
+        origin: Option<&str>,
+    ) -> Result<Option<ClientRecord>, Fault> {
+        let asks_by_name = match behind {
+            Behind::Person(live) => !live.grant.claims.userinfo.is_empty(),
+            Behind::Client(_) => false,
+        };
+        if origin.is_none() && !asks_by_name {
+            return Ok(None);
+        }
+        self.store
+            .client(behind.client_id())
             .await
-            .map_err(Fault::store("look up a client"))?;
-        Ok(record.is_some_and(|record| record.client.allows_origin(origin)))
+            .map_err(Fault::store("look up a client"))
     }
+}
+
+/// What the token's scope gives, and what was asked for by name.
+fn userinfo(scope: &ScopeSet, behind: Behind, client: Option<&ClientRecord>) -> Result<Userinfo, Failure> {
+    let Redeemed { grant, user } = match behind {
+        Behind::Person(live) if scope.contains(OPENID) => *live,
+        Behind::Person(_) | Behind::Client(_) => {
+            return Err(refused(
+                ErrorCode::InsufficientScope,
+                "the scope openid is required",
+            ));
+        }
+    };
+    let mut claims: BTreeSet<Claim> = claims::of_scope(scope).collect();
+    if let Some(client) = client {
+        claims.extend(grant.claims.within(&client.client.scopes).userinfo);
+    }
+    Ok(Userinfo {
+        sub: grant.sub().clone(),
+        user,
+        claims,
+    })
 }

@@ -34,10 +34,10 @@ use super::{
     RotateClientSecret, RotateRefreshToken, SignIn, Store, StoreError,
 };
 use crate::clock::Timestamp;
+use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
-use crate::oidc::scope::ScopeSet;
 
 #[async_trait]
 impl<E: Engine> Store for E {
@@ -149,7 +149,7 @@ impl<E: Engine> Store for E {
     }
 
     async fn register_user(&self, registration: UserRegistration) -> Result<RegisterUser, StoreError> {
-        self.write(move |transaction, _| users::register(transaction, registration))
+        self.write(move |transaction, now| users::register(transaction, now, registration))
             .await
     }
 
@@ -255,13 +255,9 @@ impl<E: Engine> Store for E {
             .await
     }
 
-    async fn consented_scopes(
-        &self,
-        user: &ResourceUid,
-        client: &ResourceUid,
-    ) -> Result<ScopeSet, StoreError> {
+    async fn consent(&self, user: &ResourceUid, client: &ResourceUid) -> Result<Consent, StoreError> {
         let (user, client) = (user.clone(), client.clone());
-        self.read(move |view, _| grants::consented_scopes(view, &user, &client))
+        self.read(move |view, _| grants::consent(view, &user, &client))
             .await
     }
 
@@ -317,7 +313,7 @@ impl<E: Engine> Store for E {
         interaction: Option<TokenHash>,
         grant: GrantRecord,
         code: AuthorizationCodeRecord,
-        remember: Option<ScopeSet>,
+        remember: Option<Consent>,
     ) -> Result<IssueCode, StoreError> {
         self.write(move |transaction, now| {
             authorization_codes::issue(transaction, now, interaction, &grant, code, remember)

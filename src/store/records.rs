@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::oidc::access_token::AccessTokenClaims;
 use crate::oidc::authentication::Authentication;
 use crate::oidc::authorization_request::AuthorizationRequest;
+use crate::oidc::claims::Person;
+use crate::oidc::claims_request::RequestedClaims;
 use crate::oidc::client::Client;
+use crate::oidc::consent::Consent;
 use crate::oidc::end_user::EndUser;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
@@ -135,6 +138,9 @@ pub struct ClientRegistration {
 pub struct UserRecord {
     /// Who they are.
     pub user: EndUser,
+    /// When `user` last became another; not noted in the first version.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
     /// The resource.
     pub resource: ResourceRef,
     /// The password that their resource gives, if it gives one.
@@ -183,6 +189,15 @@ impl UserRecord {
             _ => return false,
         }
         true
+    }
+}
+
+impl<'a> From<&'a UserRecord> for Person<'a> {
+    fn from(record: &'a UserRecord) -> Self {
+        Self {
+            user: &record.user,
+            updated_at: record.updated_at,
+        }
     }
 }
 
@@ -267,8 +282,12 @@ pub struct GrantRecord {
     pub client_id: ClientId,
     /// The user.
     pub user_uid: ResourceUid,
-    /// The user's `sub`.
+    /// The user's subject.
     pub subject: Subject,
+    /// `sub` for a client with pairwise subjects. It is the grant's, so that it stays the same however the client is registered
+    /// later (OpenID Connect Core section 12.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairwise_subject: Option<Subject>,
     /// What was allowed.
     pub scope: ScopeSet,
     /// For which resources (RFC 8707); none means the default audience.
@@ -284,12 +303,27 @@ pub struct GrantRecord {
     pub auth_time_requested: bool,
     /// `nonce` of the request.
     pub nonce: Option<String>,
+    /// The claims that were asked for by name and allowed.
+    #[serde(default, skip_serializing_if = "RequestedClaims::is_empty")]
+    pub claims: RequestedClaims,
     /// When it was made.
     pub created_at: Timestamp,
     /// It ends then at the latest.
     pub expires_at: Timestamp,
     /// Revoked: everything that hangs on it is dead.
     pub revoked_at: Option<Timestamp>,
+}
+
+impl GrantRecord {
+    /// `sub`: by which the client knows the user.
+    pub fn sub(&self) -> &Subject {
+        self.pairwise_subject.as_ref().unwrap_or(&self.subject)
+    }
+
+    /// Everything that was allowed.
+    pub fn allowed(&self) -> Consent {
+        Consent::new(self.scope.clone(), self.claims.all())
+    }
 }
 
 /// What a code is bound to (RFC 6749 section 4.1.3, RFC 7636 section 4.6). Compared as a whole.

@@ -8,8 +8,10 @@ use claviger::clock::{Timestamp, later};
 use claviger::oidc::access::Access;
 use claviger::oidc::authentication::{Authentication, AuthenticationMethod};
 use claviger::oidc::authorization_request::{AuthorizationRequest, Prompt};
+use claviger::oidc::claims_request::RequestedClaims;
 use claviger::oidc::client::{
-    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, TokenLifetimes,
+    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, SubjectType, TokenLifetimes,
+    TokenSigning,
 };
 use claviger::oidc::end_user::EndUser;
 use claviger::oidc::grant_type::GrantType;
@@ -18,6 +20,7 @@ use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::PasswordHash;
 use claviger::oidc::response_mode::ResponseMode;
 use claviger::oidc::scope::{self, ScopeSet};
+use claviger::oidc::standard_claims::{Address, StandardClaims};
 use claviger::store::records::{
     AuthorizationCodeRecord, ClientRegistration, CodeBinding, GrantRecord, InteractionRecord,
     NewRefreshToken, ObservedRotation, PasswordRecord, ResourceRef, SecretVersion, SessionRecord,
@@ -54,10 +57,12 @@ pub(crate) fn client(name: &str) -> Client {
         pkce: Pkce::Required,
         consent: ConsentPolicy::Remember,
         default_max_age: None,
+        subject_type: SubjectType::Public,
         lifetimes: TokenLifetimes::default(),
         access_token_format: AccessTokenFormat::default(),
         audiences: Vec::new(),
         resource_identifiers: Vec::new(),
+        signing: TokenSigning::default(),
         access: Access::default(),
         suspended: false,
     }
@@ -95,6 +100,17 @@ pub(crate) fn end_user(name: &str) -> EndUser {
         email: Some(format!("{name}@example.org")),
         email_verified: true,
         groups: vec!["staff".to_owned()],
+        standard_claims: StandardClaims {
+            middle_name: Some("Middle".to_owned()),
+            birthdate: Some("1815-12-10".to_owned()),
+            phone_number: Some("+44 20 7946 0000".to_owned()),
+            phone_number_verified: true,
+            address: Some(Address {
+                locality: Some("London".to_owned()),
+                ..Address::default()
+            }),
+            ..StandardClaims::default()
+        },
         disabled: false,
     }
 }
@@ -152,6 +168,8 @@ pub(crate) fn authorization_request(client: &str) -> AuthorizationRequest {
         auth_time_requested: false,
         login_hint: None,
         subject_hint: None,
+        claims: RequestedClaims::default(),
+        subjects: None,
     }
 }
 
@@ -183,6 +201,7 @@ pub(crate) fn grant(id: &str, session: &SessionRecord, client: &str, now: Timest
         client_id: ClientId::new(format!("team-a.{client}")),
         user_uid: session.user_uid.clone(),
         subject: Subject::new(format!("subject-{user}")),
+        pairwise_subject: None,
         scope: ScopeSet::parse("openid profile"),
         resources: Vec::new(),
         session: session.hash,
@@ -190,6 +209,7 @@ pub(crate) fn grant(id: &str, session: &SessionRecord, client: &str, now: Timest
         authentication: session.authentication.clone(),
         auth_time_requested: false,
         nonce: Some("nonce".to_owned()),
+        claims: RequestedClaims::default(),
         created_at: now,
         expires_at: later(now, Duration::from_hours(90 * 24)),
         revoked_at: None,

@@ -80,6 +80,9 @@ async fn no_text_field_takes_another_type_nothing_too_much_or_control_characters
         ("OidcClient", "tokens.idTokenLifetime", 7),
         ("OidcClient", "tokens.refreshTokenIdleLifetime", 7),
         ("OidcClient", "tokens.refreshTokenLifetime", 7),
+        ("OidcClient", "tokens.idTokenSignedResponseAlg", 5),
+        ("OidcClient", "tokens.accessTokenSigningAlg", 5),
+        ("OidcClient", "subjectType", 8),
         ("OidcClient", "secret.name", 253),
         ("OidcClient", "clientId", 128),
         ("OidcClient", "rotation.interval", 7),
@@ -90,6 +93,20 @@ async fn no_text_field_takes_another_type_nothing_too_much_or_control_characters
         ("OidcUser", "displayName", 128),
         ("OidcUser", "givenName", 128),
         ("OidcUser", "familyName", 128),
+        ("OidcUser", "middleName", 128),
+        ("OidcUser", "nickname", 128),
+        ("OidcUser", "profile", 2048),
+        ("OidcUser", "picture", 2048),
+        ("OidcUser", "website", 2048),
+        ("OidcUser", "gender", 128),
+        ("OidcUser", "birthdate", 10),
+        ("OidcUser", "zoneinfo", 64),
+        ("OidcUser", "locale", 35),
+        ("OidcUser", "phoneNumber", 48),
+        ("OidcUser", "address.locality", 128),
+        ("OidcUser", "address.region", 128),
+        ("OidcUser", "address.postalCode", 128),
+        ("OidcUser", "address.country", 128),
         ("OidcUser", "password.secretRef.name", 253),
         ("OidcUser", "password.secretRef.key", 253),
     ] {
@@ -165,7 +182,7 @@ async fn switches_take_true_and_false_only() {
     let world = World::shared();
     for bad in [json!("true"), json!(1), json!([])] {
         refused(world, "OidcClient", "suspend", &with("suspend", &bad)).await;
-        for field in ["disabled", "emailVerified"] {
+        for field in ["disabled", "emailVerified", "phoneNumberVerified"] {
             refused(world, "OidcUser", field, &json!({ field: bad })).await;
         }
         refused(
@@ -440,6 +457,57 @@ async fn rule_41_the_schema_refuses_bad_resources() {
     for bad in [json!("JWT"), json!(""), json!(1)] {
         let spec = with("tokens", &json!({"accessTokenFormat": bad}));
         refused(world, "OidcClient", "tokens.accessTokenFormat", &spec).await;
+    }
+}
+
+/// What the standard claims say of a person has the form that apps expect.
+#[tokio::test]
+async fn standard_claims_have_their_forms() {
+    let world = World::shared();
+    for (field, good) in [
+        ("profile", "https://example.org/~ada?x=%20#me"),
+        ("picture", "http://[2001:db8::1]:8080/ada.png"),
+        ("website", "https://ada.example"),
+        ("birthdate", "1815-12-10"),
+        ("birthdate", "0000-02-29"),
+        ("birthdate", "1815"),
+        ("zoneinfo", "America/Argentina/Buenos_Aires"),
+        ("zoneinfo", "UTC"),
+        ("locale", "de"),
+        ("locale", "zh-Hant-TW"),
+        ("phoneNumber", "+1 (604) 555-1234;ext=5678"),
+        ("phoneNumber", "+442079460000"),
+        ("address.formatted", "12 St James's Square\nLondon"),
+        ("address.streetAddress", "12 St James's Square\nFirst floor"),
+    ] {
+        let mut spec = json!({});
+        set(&mut spec, field, &json!(good));
+        let answer = ask(world, "OidcUser", "x", &spec).await;
+        assert!(answer.is_ok(), "{good}: {answer:?}");
+    }
+    for (field, bad) in [
+        ("profile", "example.org"),
+        ("profile", "javascript:alert(1)"),
+        ("picture", "data:image/png;base64,AA"),
+        ("picture", "https://ada@example.org/"),
+        ("website", "https://"),
+        ("website", "https://example.org/\"><script>"),
+        ("birthdate", "10.12.1815"),
+        ("birthdate", "1815-13-01"),
+        ("birthdate", "1815-12"),
+        ("zoneinfo", "Europe/"),
+        ("zoneinfo", "../etc/passwd"),
+        ("locale", "de_CH"),
+        ("phoneNumber", "0441234"),
+        ("phoneNumber", "+1"),
+        ("phoneNumber", "+1234567890123456"),
+        ("phoneNumber", "+14255551212;ext=a"),
+        ("address.formatted", "a\tb"),
+        ("address.streetAddress", "a\u{202e}b"),
+    ] {
+        let mut spec = json!({});
+        set(&mut spec, field, &json!(bad));
+        refused(world, "OidcUser", field, &spec).await;
     }
 }
 

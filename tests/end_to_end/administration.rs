@@ -88,19 +88,19 @@ async fn rule_52_keys_are_listed_and_rotated_over_the_socket() {
     let socket = socket(&served);
     let list = answered(&socket, &["keys", "list"]);
     assert!(list.starts_with("KIND     ALG    STATE"), "{list}");
-    assert_eq!(list.lines().count(), 5, "{list}");
+    assert_eq!(list.lines().count(), 7, "{list}");
     let before = keys(&socket);
-    assert_eq!(count(&before, "signing", "in use"), 2);
+    assert_eq!(count(&before, "signing", "in use"), 4);
 
     let told = answered(&socket, &["keys", "rotate"]);
-    assert_eq!(told.lines().count(), 2, "{told}");
+    assert_eq!(told.lines().count(), 4, "{told}");
     assert!(
         told.contains("RS256 key ") && told.contains("is published and signs from "),
         "{told}"
     );
     // Begun is begun.
     assert_eq!(answered(&socket, &["keys", "rotate"]), told);
-    assert_eq!(published(&served).await.len(), 4);
+    assert_eq!(published(&served).await.len(), 8);
 
     let app = served.app("shop", json!({})).await;
     let old_master = before[0]["id"].as_str().unwrap().to_owned();
@@ -122,8 +122,8 @@ async fn rule_52_keys_are_listed_and_rotated_over_the_socket() {
     let after = keys(&socket);
     assert_eq!(after[0]["id"], report["id"]);
     assert_eq!(count(&after, "master", "kept"), 1);
-    assert_eq!(count(&after, "signing", "in use"), 2);
-    assert_eq!(count(&after, "signing", "published"), 2);
+    assert_eq!(count(&after, "signing", "in use"), 4);
+    assert_eq!(count(&after, "signing", "published"), 4);
     assert_eq!(count(&after, "sealing", "in use"), 1);
     for key in before.iter().filter(|key| key["kind"] == "signing") {
         assert!(after.contains(key), "what signed before still does: {key}");

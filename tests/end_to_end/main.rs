@@ -14,6 +14,7 @@ mod bad_flags;
 mod bad_objects;
 mod bad_places;
 mod check_issuer;
+mod claims;
 mod clients;
 mod disk_faults;
 mod events;

@@ -158,7 +158,7 @@ async fn rule_75_the_account_shows_sessions_and_apps() {
         "used within the last hour",
         "used about 3 hours ago. Apps: The Shop.",
         "id=\"end-app-team-a.shop\"",
-        "See your name and username",
+        "See your profile: your name, username, picture, birthdate and the like",
     ] {
         assert!(text.contains(expected), "no {expected} in {text}");
     }

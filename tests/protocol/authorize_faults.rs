@@ -21,7 +21,7 @@ async fn rule_82_a_store_that_is_away_is_a_503_page() {
     let page = browser.authorize(&[]).await;
     app.store.fail("client", Fault::Unavailable);
     assert_unavailable(&browser.authorize(&[]).await);
-    for operation in ["client", "user_by_username", "sign_in", "consented_scopes"] {
+    for operation in ["client", "user_by_username", "sign_in", "consent"] {
         app.store.fail(operation, Fault::Unavailable);
         assert_unavailable(&browser.sign_in(&page, "ada", PASSWORD).await);
     }

@@ -125,13 +125,7 @@ async fn rule_40_what_is_asked_every_time_is_not_remembered() {
     Browser::new(&app).sign_in_as_ada().await;
     let user = ResourceUid::new("uid-ada");
     let client = ResourceUid::new("uid-shop");
-    assert!(
-        app.store
-            .consented_scopes(&user, &client)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(app.store.consent(&user, &client).await.unwrap().is_empty());
 }
 
 /// Any app on a device may listen at a native app's redirect URI (RFC 8252 section 8.6): a consent that was remembered

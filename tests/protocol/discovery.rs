@@ -92,8 +92,11 @@ async fn rule_55_discovery_advertises_what_works() {
             "grant_types_supported",
             json!(["authorization_code", "refresh_token", "client_credentials"]),
         ),
-        ("subject_types_supported", json!(["public"])),
-        ("id_token_signing_alg_values_supported", json!(["RS256"])),
+        ("subject_types_supported", json!(["public", "pairwise"])),
+        (
+            "id_token_signing_alg_values_supported",
+            json!(["RS256", "ES256", "PS256", "EdDSA"]),
+        ),
         (
             "token_endpoint_auth_methods_supported",
             json!(["client_secret_basic", "client_secret_post", "none"]),
@@ -120,7 +123,11 @@ async fn rule_55_discovery_advertises_what_works() {
         ),
         ("display_values_supported", json!(["page"])),
         ("ui_locales_supported", json!(["en"])),
-        ("claims_parameter_supported", json!(false)),
+        ("claims_parameter_supported", json!(true)),
+        (
+            "acr_values_supported",
+            json!(["urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"]),
+        ),
     ] {
         assert_eq!(document[member], value, "{member}");
     }
@@ -271,6 +278,7 @@ async fn rule_51_the_key_set_is_public_and_strong() {
                 assert!(modulus.len() >= 256 && modulus[0] >= 0x80, "fewer than 2048 bits");
             }
             "EC" => assert_eq!(key["crv"], "P-256"),
+            "OKP" => assert_eq!(key["crv"], "Ed25519"),
             other => panic!("a key of type {other}"),
         }
     }
@@ -279,5 +287,5 @@ async fn rule_51_the_key_set_is_public_and_strong() {
     assert_eq!(kids.len(), keys.len(), "a kid is repeated");
     algorithms.sort_unstable();
     algorithms.dedup();
-    assert_eq!(algorithms, ["ES256", "RS256"]);
+    assert_eq!(algorithms, ["ES256", "EdDSA", "PS256", "RS256"]);
 }

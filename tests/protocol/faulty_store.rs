@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use claviger::clock::Timestamp;
+use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::PasswordHash;
-use claviger::oidc::scope::ScopeSet;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
@@ -260,13 +260,9 @@ impl Store for FaultyStore {
         self.inner.end_interaction(hash).await
     }
 
-    async fn consented_scopes(
-        &self,
-        user: &ResourceUid,
-        client: &ResourceUid,
-    ) -> Result<ScopeSet, StoreError> {
-        self.reach("consented_scopes")?;
-        self.inner.consented_scopes(user, client).await
+    async fn consent(&self, user: &ResourceUid, client: &ResourceUid) -> Result<Consent, StoreError> {
+        self.reach("consent")?;
+        self.inner.consent(user, client).await
     }
 
     async fn begin_session(
@@ -314,7 +310,7 @@ impl Store for FaultyStore {
         interaction: Option<TokenHash>,
         grant: GrantRecord,
         code: AuthorizationCodeRecord,
-        remember: Option<ScopeSet>,
+        remember: Option<Consent>,
     ) -> Result<IssueCode, StoreError> {
         self.reach("issue_authorization_code")?;
         self.inner

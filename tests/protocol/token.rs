@@ -189,7 +189,9 @@ async fn rule_46_the_id_token_says_what_it_must_and_no_more() {
     assert_eq!(header.alg, jsonwebtoken::Algorithm::RS256);
     assert_eq!(
         members(&claims),
-        ["aud", "exp", "iat", "iss", "nonce", "sid", "sub"]
+        [
+            "acr", "amr", "at_hash", "aud", "exp", "iat", "iss", "nonce", "sid", "sub"
+        ]
     );
     assert_eq!(claims["iss"], ISSUER);
     assert_eq!(claims["aud"], "team-a.shop");
@@ -229,10 +231,62 @@ async fn rule_46_auth_time_is_the_time_of_the_sign_in() {
     let (_, claims) = verified(&app, tokens["id_token"].as_str().unwrap()).await;
     assert_eq!(
         members(&claims),
-        ["aud", "auth_time", "exp", "iat", "iss", "sid", "sub"]
+        [
+            "acr",
+            "amr",
+            "at_hash",
+            "aud",
+            "auth_time",
+            "exp",
+            "iat",
+            "iss",
+            "sid",
+            "sub"
+        ]
     );
     assert_eq!(claims["auth_time"], signed_in);
     assert_eq!(claims["iat"], signed_in + 60);
+}
+
+/// ID tokens and access tokens are signed as the client registered it, and userinfo takes the access tokens of every
+/// algorithm.
+#[tokio::test]
+async fn a_client_chooses_how_its_tokens_are_signed() {
+    use claviger::oidc::signing_algorithm::SigningAlgorithm;
+    let app = TestApp::with_shop_and_ada().await;
+    for (algorithm, name) in [
+        (SigningAlgorithm::Rs256, jsonwebtoken::Algorithm::RS256),
+        (SigningAlgorithm::Es256, jsonwebtoken::Algorithm::ES256),
+        (SigningAlgorithm::Ps256, jsonwebtoken::Algorithm::PS256),
+        (SigningAlgorithm::EdDsa, jsonwebtoken::Algorithm::EdDSA),
+    ] {
+        app.register_client("shop", |registration| {
+            registration.client.signing.id_token = algorithm;
+        })
+        .await;
+        app.register_client("api", |registration| {
+            registration.client.signing.access_token = algorithm;
+        })
+        .await;
+        for (client, id_token, access_token) in [
+            ("shop", name, jsonwebtoken::Algorithm::ES256),
+            ("api", jsonwebtoken::Algorithm::RS256, name),
+        ] {
+            let issued = app
+                .issue(Issue {
+                    client,
+                    ..Issue::default()
+                })
+                .await;
+            let tokens = app.redeem(client, &issued.code).await.json();
+            let (header, _) = verified(&app, tokens["id_token"].as_str().unwrap()).await;
+            assert_eq!(header.alg, id_token);
+            let token = tokens["access_token"].as_str().unwrap();
+            let (header, _) = verified(&app, token).await;
+            assert_eq!(header.alg, access_token);
+            assert_eq!(app.userinfo(token).await.status, StatusCode::OK);
+        }
+    }
 }
 
 /// Without the scope `openid` there is no ID token.

@@ -32,7 +32,7 @@ fn access_token(tokens: &Value) -> &str {
 #[tokio::test]
 async fn rule_57_sub_equals_that_of_the_id_token() {
     let app = TestApp::with_shop_and_ada().await;
-    let tokens = app.tokens("openid profile email groups").await;
+    let tokens = app.tokens("openid profile email address phone groups").await;
     let (_, id_token) = verified(&app, tokens["id_token"].as_str().unwrap()).await;
     let response = app.userinfo(access_token(&tokens)).await;
     assert_eq!(response.status, StatusCode::OK);
@@ -44,13 +44,34 @@ async fn rule_57_sub_equals_that_of_the_id_token() {
         claims,
         json!({
             "sub": "subject-ada", "name": "ada Example", "given_name": "ada", "family_name": "Example",
-            "preferred_username": "ada", "email": "ada@example.org", "email_verified": true,
+            "middle_name": "Middle", "preferred_username": "ada", "birthdate": "1815-12-10",
+            "updated_at": app.now().as_second(),
+            "email": "ada@example.org", "email_verified": true,
+            "address": {"locality": "London"},
+            "phone_number": "+44 20 7946 0000", "phone_number_verified": true,
             "groups": ["staff"],
         })
     );
     let tokens = app.tokens("openid").await;
     let claims = app.userinfo(access_token(&tokens)).await.json();
     assert_eq!(claims, json!({"sub": "subject-ada"}));
+}
+
+/// `updated_at` is the second in which something of the person last changed, and not that of every registration.
+#[tokio::test]
+async fn updated_at_is_when_something_of_the_person_last_changed() {
+    let app = TestApp::with_shop_and_ada().await;
+    let registered_at = app.now().as_second();
+    let tokens = app.tokens("openid profile").await;
+    let updated_at = async || app.userinfo(access_token(&tokens)).await.json()["updated_at"].clone();
+    app.advance(Duration::from_secs(10));
+    app.register_user("ada").await;
+    assert_eq!(updated_at().await, json!(registered_at));
+    app.register_user_with("ada", |registration| {
+        registration.user.standard_claims.nickname = Some("Countess".to_owned());
+    })
+    .await;
+    assert_eq!(updated_at().await, json!(registered_at + 10));
 }
 
 /// The token comes in the header or in a form body, by GET and POST, never in the query and never twice.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::GrantId;
 use claviger::oidc::password::PasswordHash;
-use claviger::oidc::scope::ScopeSet;
 use claviger::store::records::{GrantRecord, OwnPasswordRecord, PasswordRecord, SessionRecord, UserRecord};
 use claviger::store::{ChangePassword, IssueCode, RegisterUser, SignIn};
 
@@ -30,7 +30,7 @@ async fn grant(bench: &Bench, id: &str, session: &SessionRecord, client: &str, o
     let code = fixtures::authorization_code(&format!("code of {id}"), &grant, client, bench.now());
     let issued = bench
         .store
-        .issue_authorization_code(None, grant.clone(), code, Some(grant.scope.clone()))
+        .issue_authorization_code(None, grant.clone(), code, Some(grant.allowed()))
         .await
         .unwrap();
     assert_eq!(issued, IssueCode::Issued);
@@ -124,11 +124,14 @@ pub(crate) async fn rule_75_an_account_shows_what_is_there(bench: &Bench) {
         panic!("{:?}", account.apps)
     };
     assert_eq!(one.client.client.client_name, "mail");
-    assert_eq!((&one.consented, &one.grants), (&mail.scope, &vec![mail.clone()]));
+    assert_eq!(
+        (&one.consented, &one.grants),
+        (&mail.allowed(), &vec![mail.clone()])
+    );
     assert_eq!(other.client.client.client_name, "shop");
     assert_eq!(
         (&other.consented, &other.grants),
-        (&shop.scope, &vec![shop.clone()])
+        (&shop.allowed(), &vec![shop.clone()])
     );
 
     // What has ended is not shown, swept or not; a consent stays, and so does what needs no session.
@@ -139,7 +142,7 @@ pub(crate) async fn rule_75_an_account_shows_what_is_there(bench: &Bench) {
     assert_eq!(account.apps[0].grants, [mail]);
     assert_eq!(
         (&account.apps[1].consented, &account.apps[1].grants),
-        (&shop.scope, &vec![])
+        (&shop.allowed(), &vec![])
     );
 }
 
@@ -198,10 +201,10 @@ pub(crate) async fn rule_38_an_apps_grants_end_with_its_consent(bench: &Bench) {
     assert!(!bench.grant_is_live().await && !is_live(bench, "offline").await);
     assert_eq!(bench.rotate(REFRESH, "next").await, "unknown");
     let consented = async |user: &str, client: &str| {
-        let consented = bench.store.consented_scopes(&uid(user), &uid(client)).await;
+        let consented = bench.store.consent(&uid(user), &uid(client)).await;
         consented.unwrap()
     };
-    assert_eq!(consented(USER, CLIENT).await, ScopeSet::default());
+    assert_eq!(consented(USER, CLIENT).await, Consent::default());
     assert!(is_live(bench, "mail").await && is_live(bench, "bob's").await);
     assert!(!consented(USER, "mail").await.is_empty() && !consented("bob", CLIENT).await.is_empty());
     assert!(bench.session_is_live().await);
@@ -238,7 +241,7 @@ pub(crate) async fn rule_38_a_password_that_the_person_chose_ends_the_rest(bench
     assert_eq!(bench.rotate(REFRESH, "next").await, "unknown");
     let pending = bench.store.interaction(&fixtures::hash("pending")).await.unwrap();
     assert!(pending.is_none());
-    let consented = bench.store.consented_scopes(&uid(USER), &uid(CLIENT)).await;
+    let consented = bench.store.consent(&uid(USER), &uid(CLIENT)).await;
     assert!(!consented.unwrap().is_empty());
     assert!(session_is_live(bench, "bob's").await && is_live(bench, "bob's").await);
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use claviger::clock::later;
+use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::ClientId;
-use claviger::oidc::scope::ScopeSet;
 use claviger::store::records::{ClientRecord, ClientRegistration, Digest};
 use claviger::store::{IssueCode, RegisterClient};
 
@@ -202,7 +202,7 @@ pub(crate) async fn a_removed_client_takes_everything_with_it(bench: &Bench) {
     let code = fixtures::authorization_code("second code", &second, CLIENT, bench.now());
     let issued = bench
         .store
-        .issue_authorization_code(None, second, code, Some(grant.scope))
+        .issue_authorization_code(None, second, code, Some(grant.allowed()))
         .await
         .unwrap();
     assert_eq!(issued, IssueCode::Issued);
@@ -215,12 +215,8 @@ pub(crate) async fn a_removed_client_takes_everything_with_it(bench: &Bench) {
     assert!(!bench.grant_is_live().await);
     assert_eq!(bench.redeem().await, "unknown");
     assert_eq!(bench.rotate(REFRESH, "next").await, "unknown");
-    let consented = bench
-        .store
-        .consented_scopes(&uid(USER), &uid(CLIENT))
-        .await
-        .unwrap();
-    assert_eq!(consented, ScopeSet::default());
+    let consented = bench.store.consent(&uid(USER), &uid(CLIENT)).await.unwrap();
+    assert_eq!(consented, Consent::default());
     assert!(bench.session_is_live().await);
 }
 
@@ -252,17 +248,13 @@ pub(crate) async fn rule_20_a_suspended_client_gets_nothing_and_keeps_everything
     let code = fixtures::authorization_code("second code", &second, CLIENT, bench.now());
     let issued = bench
         .store
-        .issue_authorization_code(None, second, code, Some(grant.scope))
+        .issue_authorization_code(None, second, code, Some(grant.allowed()))
         .await
         .unwrap();
     assert_eq!(issued, IssueCode::ClientRefused);
     assert_eq!(bench.redeem().await, "refused");
     assert!(!bench.grant_is_live().await);
-    let consented = bench
-        .store
-        .consented_scopes(&uid(USER), &uid(CLIENT))
-        .await
-        .unwrap();
+    let consented = bench.store.consent(&uid(USER), &uid(CLIENT)).await.unwrap();
     assert!(consented.is_empty());
 
     registration.client.suspended = false;

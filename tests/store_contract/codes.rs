@@ -247,7 +247,7 @@ pub(crate) async fn rule_20_issuing_checks_everything_again(bench: &Bench) {
     cases.push((good.clone(), Some("no handle"), IssueCode::InteractionGone));
     for (grant, handle, expected) in cases {
         let code = fixtures::authorization_code(CODE, &grant, CLIENT, now);
-        let remember = Some(ScopeSet::parse("openid"));
+        let remember = Some(ScopeSet::parse("openid").into());
         let refused = store
             .issue_authorization_code(handle.map(fixtures::hash), grant, code, remember)
             .await
@@ -255,13 +255,7 @@ pub(crate) async fn rule_20_issuing_checks_everything_again(bench: &Bench) {
         assert_eq!(refused, expected);
         assert_eq!(bench.redeem().await, "unknown");
         assert!(!bench.grant_is_live().await);
-        assert!(
-            store
-                .consented_scopes(&uid(USER), &uid(CLIENT))
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(store.consent(&uid(USER), &uid(CLIENT)).await.unwrap().is_empty());
     }
     assert!(
         store

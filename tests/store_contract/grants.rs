@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use claviger::oidc::claims::Claim;
+use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::GrantId;
 use claviger::oidc::scope::ScopeSet;
 use claviger::store::IssueCode;
@@ -67,10 +69,16 @@ pub(crate) async fn a_grant_ends_at_its_end(bench: &Bench) {
 /// Consents add up, per user and client.
 pub(crate) async fn consents_add_up(bench: &Bench) {
     let session = bench.signed_in().await;
-    for (number, scopes) in ["openid", "profile email"].into_iter().enumerate() {
+    for (number, (scopes, claims)) in [
+        ("openid", vec![Claim::Address]),
+        ("profile email", vec![Claim::PhoneNumber, Claim::Name]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let grant = fixtures::grant(&format!("grant {number}"), &session, CLIENT, bench.now());
         let code = fixtures::authorization_code(&format!("code {number}"), &grant, CLIENT, bench.now());
-        let remember = Some(ScopeSet::parse(scopes));
+        let remember = Some(consent(scopes, &claims));
         bench
             .store
             .issue_authorization_code(None, grant, code, remember)
@@ -78,19 +86,21 @@ pub(crate) async fn consents_add_up(bench: &Bench) {
             .unwrap();
     }
     let consented = async |user: &str, client: &str| {
-        let scopes = bench
-            .store
-            .consented_scopes(&uid(user), &uid(client))
-            .await
-            .unwrap();
-        scopes.to_string()
+        let allowed = bench.store.consent(&uid(user), &uid(client)).await;
+        allowed.unwrap()
     };
-    assert_eq!(consented(USER, CLIENT).await, "email openid profile");
-    assert_eq!(consented(USER, "other").await, "");
-    assert_eq!(consented("bob", CLIENT).await, "");
+    // A claim that one of the scopes gives is part of the scope.
+    let both = consent("openid profile email", &[Claim::Address, Claim::PhoneNumber]);
+    assert_eq!(consented(USER, CLIENT).await, both);
+    assert_eq!(consented(USER, "other").await, Consent::default());
+    assert_eq!(consented("bob", CLIENT).await, Consent::default());
     bench.advance(Duration::from_hours(24 * 365));
     bench.store.sweep(100).await.unwrap();
-    assert_eq!(consented(USER, CLIENT).await, "email openid profile");
+    assert_eq!(consented(USER, CLIENT).await, both);
+}
+
+fn consent(scopes: &str, claims: &[Claim]) -> Consent {
+    Consent::new(ScopeSet::parse(scopes), claims.iter().copied().collect())
 }
 
 /// Lets a client have one more grant in a session, by a code that is redeemed or not.

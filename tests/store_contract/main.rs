@@ -95,6 +95,7 @@ for_each_back_end! {
         a_user_is_registered_and_replaced,
         a_claim_that_is_held_stays,
         a_changed_name_ends_nothing,
+        a_change_of_a_user_is_noted,
         rule_63_a_disabled_user_loses_everything_at_once,
         rule_38_a_changed_password_ends_everything,
         an_upgraded_hash_stays,

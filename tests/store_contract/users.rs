@@ -90,6 +90,25 @@ pub(crate) async fn a_changed_name_ends_nothing(bench: &Bench) {
     assert_eq!(bench.rotate(REFRESH, "next").await, "rotated");
 }
 
+/// A user is updated when anything of them becomes another, and by no registration that repeats what is known, nor by what
+/// else happens to the record.
+pub(crate) async fn a_change_of_a_user_is_noted(bench: &Bench) {
+    let mut registration = fixtures::user_registration(USER);
+    let at = bench.now();
+    let record = register(bench, registration.clone()).await.unwrap();
+    assert_eq!(record.updated_at, Some(at));
+    bench.advance(Duration::from_secs(1));
+    let done = Digest("digest".to_owned());
+    bench.store.complete_user(&uid(USER), done).await.unwrap();
+    bench.store.mark_users_absent(&[uid(USER)]).await.unwrap();
+    let record = register(bench, registration.clone()).await.unwrap();
+    assert_eq!(record.updated_at, Some(at));
+    registration.user.standard_claims.nickname = Some("Al".to_owned());
+    let record = register(bench, registration).await.unwrap();
+    assert_eq!(record.updated_at, Some(bench.now()));
+    assert_eq!(bench.store.user_by_uid(&uid(USER)).await.unwrap(), Some(record));
+}
+
 /// A disabled user loses all sessions, interactions and grants at once, offline ones too, and may not sign in; enabled
 /// again, nothing of that comes back.
 pub(crate) async fn rule_63_a_disabled_user_loses_everything_at_once(bench: &Bench) {
@@ -207,16 +226,12 @@ pub(crate) async fn a_removed_user_leaves_a_tombstone(bench: &Bench) {
     let code = fixtures::authorization_code("second code", &second, CLIENT, bench.now());
     bench
         .store
-        .issue_authorization_code(None, second, code, Some(grant.scope.clone()))
+        .issue_authorization_code(None, second, code, Some(grant.allowed()))
         .await
         .unwrap();
     assert_eq!(
-        bench
-            .store
-            .consented_scopes(&uid(USER), &uid(CLIENT))
-            .await
-            .unwrap(),
-        grant.scope
+        bench.store.consent(&uid(USER), &uid(CLIENT)).await.unwrap(),
+        grant.allowed()
     );
 
     bench.store.remove_user(&uid(USER)).await.unwrap();
@@ -224,11 +239,7 @@ pub(crate) async fn a_removed_user_leaves_a_tombstone(bench: &Bench) {
     everything_has_ended(bench).await;
     assert_eq!(bench.store.user_by_uid(&uid(USER)).await.unwrap(), None);
     assert_eq!(bench.store.user_by_subject(&grant.subject).await.unwrap(), None);
-    let consented = bench
-        .store
-        .consented_scopes(&uid(USER), &uid(CLIENT))
-        .await
-        .unwrap();
+    let consented = bench.store.consent(&uid(USER), &uid(CLIENT)).await.unwrap();
     assert!(consented.is_empty());
 
     let mut again = fixtures::user_registration(USER);

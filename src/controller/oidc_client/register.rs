@@ -1,5 +1,7 @@
 //! Registers a client in the store, with its first secret version where the store does not know it.
 
+use std::time::Duration;
+
 use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::ControllerContext;
@@ -10,7 +12,7 @@ use crate::controller::reconciler::{CLAIM_PAUSE, Next};
 use crate::crd::v1alpha1::condition::reason;
 use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
 use crate::keyring::Keyring;
-use crate::oidc::client::{Client, ConsentPolicy};
+use crate::oidc::client::{Client, ConsentPolicy, TokenSigning};
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::records::{ClientRecord, ClientRegistration, ObservedRotation, SecretVersion};
@@ -19,6 +21,9 @@ use crate::store::{RegisterClient, StoreError};
 /// The id of every client's first secret version: a constant, so that a reconcile that was cut off before anything was
 /// stored makes the same secret again.
 const FIRST_VERSION: &str = "1";
+
+/// How long a client waits whose signing key is not ready. That takes a day, so minutes are soon enough.
+const KEY_PAUSE: Duration = Duration::from_mins(5);
 
 /// What registering came to.
 pub(super) enum Registered {
@@ -39,6 +44,9 @@ pub(super) async fn register(
         Some(record) if is_current(&record, valid) => return Ok(Registered::Record(Box::new(record))),
         known => known,
     };
+    if let Some(verdict) = signing_key_not_ready(&context.keyring.current(), valid.client.signing) {
+        return Ok(Registered::Refused(verdict, Next::Waiting(KEY_PAUSE)));
+    }
     let event = if known.is_some() {
         "client_changed"
     } else {
@@ -109,6 +117,26 @@ pub(super) async fn register(
             Next::Waiting(CLAIM_PAUSE),
         ),
     })
+}
+
+/// A keyring of an earlier version has no keys of the algorithms that came later; it is given them at the start, and they are
+/// published for a while before they sign.
+fn signing_key_not_ready(keyring: &Keyring, signing: TokenSigning) -> Option<Verdict> {
+    let wanted = [
+        ("idTokenSignedResponseAlg", signing.id_token),
+        ("accessTokenSigningAlg", signing.access_token),
+    ];
+    let (field, algorithm) = wanted
+        .into_iter()
+        .find(|(_, algorithm)| !keyring.can_sign(*algorithm))?;
+    Some(Verdict::no(
+        reason::SIGNING_KEY_NOT_READY,
+        format!(
+            "spec.tokens.{field} {}: the key of this algorithm is published first and signs a day later; this is accepted by \
+             itself then, and what was accepted before goes on working",
+            algorithm.name()
+        ),
+    ))
 }
 
 /// What holds whatever else the spec says: a spec that is refused keeps the last good registration, and must not keep

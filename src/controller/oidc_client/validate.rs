@@ -20,11 +20,14 @@ use crate::oidc::access::Access;
 use crate::oidc::allowed_origin::AllowedOrigin;
 use crate::oidc::audience::check_resource;
 use crate::oidc::client::{
-    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, TokenLifetimes,
+    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, SubjectType, TokenLifetimes,
+    TokenSigning,
 };
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::redirect_uri::RedirectUri;
 use crate::oidc::scope::{self, ScopeSet};
+use crate::oidc::sector_identifier::sector_identifier;
+use crate::oidc::signing_algorithm::SigningAlgorithm;
 use crate::store::records::{ClientRecord, ResourceRef};
 
 use super::rotation::{Plan, Requests};
@@ -82,6 +85,7 @@ pub(super) fn validate(
         pkce,
         consent,
         default_max_age,
+        subject_type,
         tokens,
         access,
         secret,
@@ -125,20 +129,17 @@ pub(super) fn validate(
         jwks: jwks::keys(jwks.as_ref())?,
         pkce: pkce_of(*pkce, token_endpoint_auth_methods)?,
         token_endpoint_auth_methods: methods,
-        consent: match consent {
-            crd::Consent::Remember => ConsentPolicy::Remember,
-            crd::Consent::Always => ConsentPolicy::Always,
-            crd::Consent::Skip if settings.allow_consent_skip => ConsentPolicy::Skip,
-            crd::Consent::Skip => return Err(skip_not_allowed()),
-        },
+        consent: consent_of(*consent, settings)?,
         default_max_age: default_max_age
             .as_ref()
             .map(|text| duration("spec.defaultMaxAge", text))
             .transpose()?,
+        subject_type: subject_type_of(*subject_type, redirect_uris)?,
         lifetimes: lifetimes(tokens.as_ref())?,
         access_token_format: access_token_format(tokens.as_ref()),
         audiences: audiences.clone(),
         resource_identifiers: resource_identifiers.clone(),
+        signing: tokens.as_ref().map(signing).unwrap_or_default(),
         access: access.as_ref().map(access_of).unwrap_or_default(),
         suspended: *suspend,
     };
@@ -151,6 +152,24 @@ pub(super) fn validate(
         rotation: plan(rotation.as_ref())?,
         requests: Requests::of(resource),
     })
+}
+
+fn consent_of(given: crd::Consent, settings: &ControllerSettings) -> Result<ConsentPolicy, Verdict> {
+    match given {
+        crd::Consent::Remember => Ok(ConsentPolicy::Remember),
+        crd::Consent::Always => Ok(ConsentPolicy::Always),
+        crd::Consent::Skip if settings.allow_consent_skip => Ok(ConsentPolicy::Skip),
+        crd::Consent::Skip => Err(skip_not_allowed()),
+    }
+}
+
+fn subject_type_of(given: crd::SubjectType, redirect_uris: &[String]) -> Result<SubjectType, Verdict> {
+    match given {
+        crd::SubjectType::Public => Ok(SubjectType::Public),
+        crd::SubjectType::Pairwise => sector_identifier(redirect_uris)
+            .map(|sector_identifier| SubjectType::Pairwise { sector_identifier })
+            .map_err(|why| invalid("spec.subjectType", &why.to_string())),
+    }
 }
 
 fn skip_not_allowed() -> Verdict {
@@ -276,6 +295,8 @@ fn scopes_of(given: &[Scope]) -> Result<Vec<&'static str>, Verdict> {
             Scope::Openid => scope::OPENID,
             Scope::Profile => scope::PROFILE,
             Scope::Email => scope::EMAIL,
+            Scope::Address => scope::ADDRESS,
+            Scope::Phone => scope::PHONE,
             Scope::Groups => scope::GROUPS,
             Scope::OfflineAccess => scope::OFFLINE_ACCESS,
         })
@@ -304,6 +325,9 @@ fn lifetimes(tokens: Option<&crd::Tokens>) -> Result<TokenLifetimes, Verdict> {
         id_token_lifetime,
         refresh_token_idle_lifetime,
         refresh_token_lifetime,
+        // What `signing` reads.
+        id_token_signed_response_alg: _,
+        access_token_signing_alg: _,
     }) = tokens
     else {
         return Ok(default);
@@ -351,6 +375,24 @@ fn lifetime(
              refresh instead, for refreshTokenLifetime",
         )),
         lifetime => Ok(lifetime),
+    }
+}
+
+fn signing(tokens: &crd::Tokens) -> TokenSigning {
+    let default = TokenSigning::default();
+    let algorithm = |given: crd::SigningAlgorithm| match given {
+        crd::SigningAlgorithm::Rs256 => SigningAlgorithm::Rs256,
+        crd::SigningAlgorithm::Es256 => SigningAlgorithm::Es256,
+        crd::SigningAlgorithm::Ps256 => SigningAlgorithm::Ps256,
+        crd::SigningAlgorithm::EdDsa => SigningAlgorithm::EdDsa,
+    };
+    TokenSigning {
+        id_token: tokens
+            .id_token_signed_response_alg
+            .map_or(default.id_token, algorithm),
+        access_token: tokens
+            .access_token_signing_alg
+            .map_or(default.access_token, algorithm),
     }
 }
 

@@ -1,5 +1,7 @@
 //! From an `OidcUser` to a valid user. Repeats what the schema refuses.
 
+mod standard_claims;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kube::ResourceExt;
@@ -60,6 +62,19 @@ pub(super) fn validate(resource: &OidcUser, known: Option<&UserRecord>) -> Resul
         display_name,
         given_name,
         family_name,
+        // What `standard_claims` reads.
+        middle_name: _,
+        nickname: _,
+        profile: _,
+        picture: _,
+        website: _,
+        gender: _,
+        birthdate: _,
+        zoneinfo: _,
+        locale: _,
+        phone_number: _,
+        phone_number_verified: _,
+        address: _,
         groups,
         disabled,
         password,
@@ -98,6 +113,7 @@ pub(super) fn validate(resource: &OidcUser, known: Option<&UserRecord>) -> Resul
         email: email_of(email.as_ref())?,
         email_verified: *email_verified && email.is_some(),
         groups: groups.clone(),
+        standard_claims: standard_claims::of(&resource.spec)?,
         disabled: *disabled,
     };
     Ok(ValidUser {

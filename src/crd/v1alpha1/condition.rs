@@ -51,6 +51,8 @@ pub mod reason {
     pub const FORBIDDEN: &str = "Forbidden";
     /// The namespace is being deleted.
     pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+    /// The keyring has no key of an algorithm that the spec asks for that may sign yet.
+    pub const SIGNING_KEY_NOT_READY: &str = "SigningKeyNotReady";
     /// A secret version was made with a master key that the keyring does not hold.
     pub const MASTER_KEY_MISSING: &str = "MasterKeyMissing";
     /// Another resource holds the username.

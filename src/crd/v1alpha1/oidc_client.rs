@@ -159,7 +159,13 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<DurationText>,
 
-    /// What the app is given, and how long it lives.
+    /// By which `sub` the app knows people: `public` is the same for all apps; with `pairwise` it is another for the apps of
+    /// each host, so that they cannot tell whom they have in common. `pairwise` needs redirect URIs of one host. A change takes
+    /// effect when people sign in anew, and the app then takes them for other people.
+    #[serde(default)]
+    pub subject_type: SubjectType,
+
+    /// What the app is given, how it is signed, and how long it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
 
@@ -228,6 +234,8 @@ pub enum Scope {
     Openid,
     Profile,
     Email,
+    Address,
+    Phone,
     Groups,
     OfflineAccess,
 }
@@ -328,7 +336,21 @@ pub enum AccessTokenFormat {
     Opaque,
 }
 
-/// What the app is given. Lifetimes are written like 90s, 10m, 14d.
+/// By which `sub` an app knows people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "a doc comment would turn the schema's enum into oneOf"
+)]
+pub enum SubjectType {
+    #[default]
+    Public,
+    Pairwise,
+}
+
+/// What the app is given, and how it is signed. Lifetimes are written like 90s, 10m, 14d.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
@@ -355,6 +377,32 @@ pub struct Tokens {
     /// Refresh tokens end this long after the sign-in, however often they are used; default 90d.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token_lifetime: Option<DurationText>,
+
+    /// By which algorithm ID tokens are signed; default RS256, which every app can verify.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_signed_response_alg: Option<SigningAlgorithm>,
+
+    /// By which algorithm access tokens are signed; default ES256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_signing_alg: Option<SigningAlgorithm>,
+}
+
+/// A signature algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "a doc comment would turn the schema's enum into oneOf"
+)]
+pub enum SigningAlgorithm {
+    #[serde(rename = "RS256")]
+    Rs256,
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "PS256")]
+    Ps256,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
 }
 
 /// Who may sign in: whoever is named, or is in a group that is named.

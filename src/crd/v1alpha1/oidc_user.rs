@@ -80,6 +80,64 @@ pub struct OidcUserSpec {
     #[schemars(schema_with = "schema::display_name")]
     pub family_name: Option<String>,
 
+    /// Middle name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::display_name")]
+    pub middle_name: Option<String>,
+
+    /// What friends call the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::display_name")]
+    pub nickname: Option<String>,
+
+    /// The person's profile page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::web_address")]
+    pub profile: Option<String>,
+
+    /// A picture of the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::web_address")]
+    pub picture: Option<String>,
+
+    /// The person's web site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::web_address")]
+    pub website: Option<String>,
+
+    /// Gender; `female` and `male` are values that apps know, others may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::display_name")]
+    pub gender: Option<String>,
+
+    /// Day of birth like 1815-12-10, 0000-12-10 where the year is not told, or the year alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::birthdate")]
+    pub birthdate: Option<String>,
+
+    /// Time zone, like Europe/Berlin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::zoneinfo")]
+    pub zoneinfo: Option<String>,
+
+    /// Language, like de-CH (BCP 47).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::locale")]
+    pub locale: Option<String>,
+
+    /// Phone number in the international form, like +1 (425) 555-1212, with an extension as in ;ext=5678.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::phone_number")]
+    pub phone_number: Option<String>,
+
+    /// Whether the number is known to be the person's.
+    #[serde(default)]
+    pub phone_number_verified: bool,
+
+    /// Postal address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+
     /// Names of the groups that the person is in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::groups")]
@@ -92,6 +150,41 @@ pub struct OidcUserSpec {
     /// Where the password comes from; without it the person cannot sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordSettings>,
+}
+
+/// A postal address.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address {
+    /// All of it as on a label, in lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::lines")]
+    pub formatted: Option<String>,
+
+    /// Street, house number and the like, in lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::lines")]
+    pub street_address: Option<String>,
+
+    /// City.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::display_name")]
+    pub locality: Option<String>,
+
+    /// State, province or the like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::display_name")]
+    pub region: Option<String>,
+
+    /// Postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::display_name")]
+    pub postal_code: Option<String>,
+
+    /// Country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::display_name")]
+    pub country: Option<String>,
 }
 
 /// Where a password comes from.

@@ -51,6 +51,74 @@ pub(super) fn description(_: &mut SchemaGenerator) -> Schema {
     schema(text(512))
 }
 
+/// A text of several lines that people read.
+pub(super) fn lines(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 512,
+        "x-kubernetes-validations": [rule(
+            r"!self.matches(r'[\x{00}-\x{09}\x{0B}-\x{1F}\x{7F}-\x{9F}\x{202A}-\x{202E}\x{2066}-\x{2069}]')",
+            "must not hold control characters other than line feeds, or marks that turn the direction of text",
+        )],
+    })
+}
+
+/// A string that a CEL regular expression describes.
+fn matching(max_length: u32, regex: &str, message: &str) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": max_length,
+        "x-kubernetes-validations": [rule(&format!("self.matches(r\"{regex}\")"), message)],
+    })
+}
+
+/// A link.
+pub(super) fn web_address(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        2048,
+        r"^https?://([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]*)?$",
+        "must be a URL with https or http, like https://example.org/ada",
+    )
+}
+
+/// A day, a day of any year, or a year (OpenID Connect Core section 5.1).
+pub(super) fn birthdate(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        10,
+        "^[0-9]{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?$",
+        "must be a day like 1815-12-10 or 0000-12-10, or a year like 1815",
+    )
+}
+
+/// A name of the time zone database.
+pub(super) fn zoneinfo(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        64,
+        "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$",
+        "must be the name of a time zone, like Europe/Berlin",
+    )
+}
+
+/// A language tag (RFC 5646 section 2.1).
+pub(super) fn locale(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        35,
+        "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$",
+        "must be a language tag like de-CH",
+    )
+}
+
+/// A number of E.164 with the separators that people write.
+pub(super) fn phone_number(_: &mut SchemaGenerator) -> Schema {
+    matching(
+        48,
+        r"^\+([ ().-]*[0-9]){4,15}(;ext=[0-9]{1,10})?$",
+        "must be an international phone number like +1 (425) 555-1212",
+    )
+}
+
 /// Names of groups.
 pub(super) fn groups(_: &mut SchemaGenerator) -> Schema {
     set(&text(128), 256)

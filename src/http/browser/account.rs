@@ -45,7 +45,7 @@ struct SessionEntry<'a> {
 struct AppEntry<'a> {
     client_id: &'a str,
     name: &'a str,
-    scopes: Vec<&'static str>,
+    allowed: Vec<&'static str>,
     signed_in_at: Option<When>,
     offline: bool,
     available: bool,
@@ -188,7 +188,7 @@ fn app_entry(app: &AppView) -> AppEntry<'_> {
     AppEntry {
         client_id: app.client_id.as_str(),
         name: &app.name,
-        scopes: all_in_plain_words(&app.scope),
+        allowed: all_in_plain_words(&app.allowed),
         signed_in_at: app.signed_in_at.map(When::new),
         offline: app.offline,
         available: app.available,

@@ -9,9 +9,11 @@ use super::page::{FormAction, page, who};
 use super::posted::Posted;
 use super::visit::Visit;
 use super::{answer, error_page};
+use crate::oidc::claims::Claim;
+use crate::oidc::consent::Consent;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
-use crate::oidc::scope::{self, ScopeSet};
+use crate::oidc::scope;
 use crate::provider::Provider;
 use crate::provider::consent::{Answer, ConsentForm, ConsentPage};
 use crate::provider::interaction::{BrowserError, ClientFacts, Refusal};
@@ -22,7 +24,7 @@ struct ConsentTemplate<'a> {
     base: &'a str,
     client: &'a ClientFacts,
     who: String,
-    scopes: Vec<&'static str>,
+    asked: Vec<&'static str>,
     csrf_token: &'a str,
     handle: &'a str,
 }
@@ -81,7 +83,7 @@ fn ask(provider: &Provider, visit: &Visit, handle: &OpaqueToken, form: &ConsentF
         base: provider.issuer().path(),
         client: &form.client,
         who: who(&form.user),
-        scopes: all_in_plain_words(&form.scope),
+        asked: all_in_plain_words(&form.asked),
         csrf_token: &csrf_token,
         handle: handle.expose(),
     };
@@ -91,24 +93,57 @@ fn ask(provider: &Provider, visit: &Visit, handle: &OpaqueToken, form: &ConsentF
     response
 }
 
-/// What a scope set lets an app do, for people.
-pub(super) fn all_in_plain_words(scope: &ScopeSet) -> Vec<&'static str> {
-    scope::SUPPORTED
+/// What an app may do by what it asks for or was allowed, for people.
+pub(super) fn all_in_plain_words(consent: &Consent) -> Vec<&'static str> {
+    let scopes = scope::SUPPORTED
         .into_iter()
-        .filter(|name| scope.contains(name))
-        .filter_map(in_plain_words)
-        .collect()
+        .filter(|name| consent.scopes.contains(name))
+        .filter_map(in_plain_words);
+    let mut words: Vec<_> = scopes.collect();
+    for claim in consent.claims().map(claim_in_plain_words) {
+        // Several claims are one thing to people.
+        if !words.contains(&claim) {
+            words.push(claim);
+        }
+    }
+    words
 }
+
+const SEE_EMAIL: &str = "See your e-mail address";
+const SEE_ADDRESS: &str = "See your postal address";
+const SEE_PHONE: &str = "See your phone number";
+const SEE_GROUPS: &str = "See which groups you belong to";
 
 fn in_plain_words(scope: &str) -> Option<&'static str> {
     match scope {
         scope::OPENID => Some("Know that it is you when you come back"),
-        scope::PROFILE => Some("See your name and username"),
-        scope::EMAIL => Some("See your e-mail address"),
-        scope::GROUPS => Some("See which groups you belong to"),
+        scope::PROFILE => Some("See your profile: your name, username, picture, birthdate and the like"),
+        scope::EMAIL => Some(SEE_EMAIL),
+        scope::ADDRESS => Some(SEE_ADDRESS),
+        scope::PHONE => Some(SEE_PHONE),
+        scope::GROUPS => Some(SEE_GROUPS),
         scope::OFFLINE_ACCESS => Some("Keep this access while you are away, even after you sign out here"),
         // None that a client can register, see the test.
         _ => None,
+    }
+}
+
+fn claim_in_plain_words(claim: Claim) -> &'static str {
+    match claim {
+        Claim::Name | Claim::FamilyName | Claim::GivenName | Claim::MiddleName => "See your name",
+        Claim::Nickname => "See your nickname",
+        Claim::PreferredUsername => "See your username",
+        Claim::Profile | Claim::Website => "See your web pages",
+        Claim::Picture => "See your picture",
+        Claim::Gender => "See your gender",
+        Claim::Birthdate => "See your birthdate",
+        Claim::Zoneinfo => "See your time zone",
+        Claim::Locale => "See your language",
+        Claim::UpdatedAt => "See when your profile last changed",
+        Claim::Email | Claim::EmailVerified => SEE_EMAIL,
+        Claim::Address => SEE_ADDRESS,
+        Claim::PhoneNumber | Claim::PhoneNumberVerified => SEE_PHONE,
+        Claim::Groups => SEE_GROUPS,
     }
 }
 

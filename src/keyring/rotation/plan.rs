@@ -60,9 +60,7 @@ fn plan_signing(document: &Document, algorithm: SigningAlgorithm, facts: &Facts<
         .filter(|key| key.signs_from <= facts.now)
         .max_by_key(by_time);
     // As the keyring chooses: a clock that was set back finds none, then the oldest signs.
-    let Some(mut signer) = in_time.or_else(|| signers().min_by_key(by_time)) else {
-        return;
-    };
+    let signer = in_time.or_else(|| signers().min_by_key(by_time));
     let ready = of_algorithm()
         .filter(|key| key.waiting && may_activate(key, facts))
         .max_by_key(by_time);
@@ -70,8 +68,15 @@ fn plan_signing(document: &Document, algorithm: SigningAlgorithm, facts: &Facts<
         steps.push(Step::Activate {
             kid: ready.kid.clone(),
         });
-        signer = ready;
     }
+    let Some(signer) = ready.or(signer) else {
+        // The first key of an algorithm that an earlier version did not know waits like every other: whoever keeps the JWK
+        // Set does not know it yet.
+        if of_algorithm().next().is_none() {
+            steps.push(Step::Publish(algorithm));
+        }
+        return;
+    };
     if let Some(valid_until) = facts.tokens_valid_until {
         let replaced = signers().filter(|key| {
             key.kid != signer.kid

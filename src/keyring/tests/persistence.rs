@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Claims, KEYRING, PURPOSE, claims, document, sign};
+use super::{Claims, KEYRING, PURPOSE, at, claims, document, from_value, jwks, sign};
 use crate::keyring::{Keyring, SigningAlgorithm};
 use crate::oidc::identifier::ResourceUid;
 use crate::random::SystemRandom;
@@ -24,6 +24,30 @@ fn the_document_keeps_everything() {
     assert_eq!(read.verify::<Claims>(&token, "at+jwt").unwrap(), claims());
     let sealed = KEYRING.seal(PURPOSE, b"text", &SystemRandom).unwrap();
     assert_eq!(read.open(PURPOSE, &sealed).unwrap().as_slice(), b"text");
+}
+
+/// An earlier version refuses a document with an `alg` that it does not know, so the keys of the later algorithms are where
+/// it does not look; and its own documents, which lack them, are read.
+#[test]
+fn earlier_versions_and_this_one_read_each_others_documents() {
+    let mut document = document(&KEYRING);
+    let algorithms = |keys: &Value| -> Vec<String> {
+        let keys = keys.as_array().unwrap().iter();
+        keys.map(|key| key["alg"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(algorithms(&document["signingKeys"]), ["RS256", "ES256"]);
+    assert_eq!(algorithms(&document["furtherSigningKeys"]), ["PS256", "EdDSA"]);
+    assert_eq!(document["version"], 1);
+
+    document.as_object_mut().unwrap().remove("furtherSigningKeys");
+    let earlier = from_value(&document);
+    assert_eq!(jwks(&earlier), jwks(&KEYRING)[..2]);
+    for algorithm in SigningAlgorithm::ALL {
+        let known = matches!(algorithm, SigningAlgorithm::Rs256 | SigningAlgorithm::Es256);
+        assert_eq!(earlier.can_sign(algorithm), known);
+        let signed = earlier.sign(algorithm, "JWT", &claims(), at(1_000));
+        assert_eq!(signed.is_ok(), known);
+    }
 }
 
 #[test]
@@ -94,16 +118,17 @@ macro_rules! assert_lacks {
 fn rule_53_private_keys_are_never_shown() {
     assert_lacks!(Keyring: std::fmt::Debug, std::fmt::Display, Serialize);
     let document = document(&KEYRING);
-    let keys: Vec<&str> = ["masterKeys", "sealingKeys", "signingKeys"]
+    let keys: Vec<&str> = ["masterKeys", "sealingKeys", "signingKeys", "furtherSigningKeys"]
         .iter()
         .flat_map(|kind| document[kind].as_array().unwrap())
         .map(|entry| entry.get("key").unwrap_or(&entry["pkcs8"]).as_str().unwrap())
         .collect();
-    assert_eq!(keys.len(), 4);
+    assert_eq!(keys.len(), 6);
     let leaves = [
         String::from_utf8(KEYRING.jwks().to_vec()).unwrap(),
         sign(SigningAlgorithm::Rs256, "JWT"),
         sign(SigningAlgorithm::Es256, "at+jwt"),
+        sign(SigningAlgorithm::EdDsa, "JWT"),
         KEYRING.seal(PURPOSE, b"plain", &SystemRandom).unwrap(),
     ];
     for left in leaves {

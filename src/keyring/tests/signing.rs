@@ -10,7 +10,7 @@ use super::{Claims, KEYRING, at, claims, document, es256_kid, from_value, header
 use crate::keyring::{Keyring, SigningAlgorithm};
 use crate::random::SystemRandom;
 
-/// Rule 51: RSA of 2048 bits or more and EC on P-256; the JWK Set carries public members only, unique `kid`s, `use` and
+/// Rule 51: RSA of 2048 bits or more, EC on P-256 and Ed25519; the JWK Set carries public members only, unique `kid`s, `use` and
 /// `alg`.
 #[test]
 fn rule_51_jwks_has_public_members_only() {
@@ -21,15 +21,25 @@ fn rule_51_jwks_has_public_members_only() {
         .collect();
     let rsa = BTreeSet::from(["kid", "use", "alg", "kty", "n", "e"]);
     let ec = BTreeSet::from(["kid", "use", "alg", "kty", "crv", "x", "y"]);
-    assert_eq!(members, [rsa, ec]);
+    let okp = BTreeSet::from(["kid", "use", "alg", "kty", "crv", "x"]);
+    assert_eq!(members, [rsa.clone(), ec, rsa, okp]);
     let kids: BTreeSet<&str> = keys.iter().map(|key| key["kid"].as_str().unwrap()).collect();
-    assert_eq!(kids.len(), 2);
+    assert_eq!(kids.len(), 4);
     assert!(keys.iter().all(|key| key["use"] == "sig"));
-    let modulus = URL_SAFE_NO_PAD.decode(keys[0]["n"].as_str().unwrap()).unwrap();
-    assert_eq!(modulus.len(), 256);
-    assert!(modulus[0] >= 0x80, "the modulus has all of its 2048 bits");
-    assert_eq!(keys[0]["e"], "AQAB");
+    let algorithms: Vec<&str> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
+    assert_eq!(algorithms, ["RS256", "ES256", "PS256", "EdDSA"]);
+    for rsa in [&keys[0], &keys[2]] {
+        let modulus = URL_SAFE_NO_PAD.decode(rsa["n"].as_str().unwrap()).unwrap();
+        assert_eq!(modulus.len(), 256);
+        assert!(modulus[0] >= 0x80, "the modulus has all of its 2048 bits");
+        assert_eq!(rsa["e"], "AQAB");
+    }
+    assert_ne!(keys[0]["n"], keys[2]["n"], "one key signs by two algorithms");
     assert_eq!(keys[1]["crv"], "P-256");
+    assert_eq!(
+        (&keys[3]["kty"], &keys[3]["crv"]),
+        (&json!("OKP"), &json!("Ed25519"))
+    );
 }
 
 /// What we sign is verified by a JOSE library that is not ours, from the JWK Set alone.
@@ -40,6 +50,8 @@ fn signatures_verify_with_another_library() {
     for (algorithm, name) in [
         (SigningAlgorithm::Rs256, jsonwebtoken::Algorithm::RS256),
         (SigningAlgorithm::Es256, jsonwebtoken::Algorithm::ES256),
+        (SigningAlgorithm::Ps256, jsonwebtoken::Algorithm::PS256),
+        (SigningAlgorithm::EdDsa, jsonwebtoken::Algorithm::EdDSA),
     ] {
         let token = sign(algorithm, "JWT");
         let header = jsonwebtoken::decode_header(&token).unwrap();
@@ -94,11 +106,11 @@ fn the_time_chooses_the_key_that_signs() {
     assert_eq!(signer(&keyring, 5_000), new_kid);
     // A clock that was set back before every key.
     assert_eq!(signer(&keyring, 0), old_kid);
-    assert_eq!(jwks(&keyring).len(), 3);
+    assert_eq!(jwks(&keyring).len(), 5);
     keyring.forget_past(at(8_999));
-    assert_eq!(jwks(&keyring).len(), 3);
+    assert_eq!(jwks(&keyring).len(), 5);
     keyring.forget_past(at(9_000));
-    assert_eq!(jwks(&keyring).len(), 2);
+    assert_eq!(jwks(&keyring).len(), 4);
     assert_eq!(signer(&keyring, 9_000), new_kid);
     let old_token = sign(SigningAlgorithm::Es256, "at+jwt");
     assert!(keyring.verify::<Claims>(&old_token, "at+jwt").is_err());

@@ -15,14 +15,16 @@
 //!   carry them unchanged;
 //! - a `prompt` with a value that is none of ours is `invalid_request`, as Initiating User Registration via OpenID Connect
 //!   wants it, which defines `prompt_values_supported`;
-//! - of the optional parameters of OpenID Connect Core, `display`, `ui_locales`, `claims_locales`, `acr_values` and
-//!   `claims` have no effect: there is one form of pages and one language.
+//! - every ID token has its `acr`, so `acr_values` has no further effect;
+//! - of the optional parameters of OpenID Connect Core, `display`, `ui_locales` and `claims_locales` have no effect: there is
+//!   one form of pages and one language.
 
 mod checks;
 
 use thiserror::Error as ThisError;
 
 use super::{AuthorizationRequest, Prompt};
+use crate::oidc::claims_request::RequestedClaims;
 use crate::oidc::client::Client;
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::identifier::ClientId;
@@ -148,6 +150,8 @@ pub fn validate(parameters: &Parameters, client: &Client) -> Result<Authorizatio
         auth_time_requested: false,
         login_hint: None,
         subject_hint: None,
+        claims: RequestedClaims::default(),
+        subjects: None,
     };
     for check in CHECKS {
         if let Err(error) = check(parameters, client, &mut request) {

@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Interaction, SignedIn, Stage};
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::client::{Client, ConsentPolicy};
+use crate::oidc::consent::Consent;
 use crate::oidc::error::{Error, ErrorCode};
+use crate::oidc::identifier::Subject;
 use crate::oidc::redirect_uri;
-use crate::oidc::scope::ScopeSet;
 
 /// What a request still needs.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,11 +22,13 @@ pub(super) enum Decision {
     Issue,
 }
 
-/// The rules of the way, from values alone. They run again whenever a code is about to be issued.
+/// The rules of the way, from values alone. They run again whenever a code is about to be issued. `sub` is that of the person
+/// who is signed in, as the client knows them.
 pub(super) fn decide(
     interaction: &Interaction,
     client: &Client,
-    consented: &ScopeSet,
+    consented: &Consent,
+    sub: Option<&Subject>,
     now: Timestamp,
 ) -> Decision {
     let Interaction { request, stage, .. } = interaction;
@@ -46,8 +49,8 @@ pub(super) fn decide(
     let Stage::SignedIn(signed_in) = stage else {
         return login_required("nobody is signed in");
     };
-    if !request.may_be_answered_by(&signed_in.user.user.subject) {
-        let description = "somebody else than the person of id_token_hint is signed in";
+    if sub.is_some_and(|sub| !request.may_be_answered_by(sub)) {
+        let description = "somebody else than the person of id_token_hint or claims is signed in";
         return if signed_in.authenticated_here {
             // OpenID Connect Core section 3.1.2.1: an error, once it is not that person who signs in.
             Decision::Refuse(Error::new(ErrorCode::LoginRequired, description))
@@ -73,7 +76,7 @@ pub(super) fn decide(
     let must_ask = request.prompt.consent
         || client.consent == ConsentPolicy::Always
         || is_silent
-        || (client.consent != ConsentPolicy::Skip && !request.scope.is_subset(consented));
+        || (client.consent != ConsentPolicy::Skip && !consented.covers(&request.asked()));
     if must_ask && !signed_in.allowed_here {
         let description = "the person has to be asked for consent";
         return unless_silent(Decision::AskConsent, ErrorCode::ConsentRequired, description);

@@ -32,7 +32,7 @@ impl Provider {
         client: &ClientRecord,
     ) -> Result<Step, BrowserError> {
         let now = self.clock.now();
-        let grant = self.new_grant(&request, &signed_in, &client.client, now);
+        let grant = self.new_grant(&request, &signed_in, &client.client, now)?;
         let code = OpaqueToken::generate(TokenKind::AuthorizationCode, &*self.random);
         let record = AuthorizationCodeRecord {
             hash: code.hash(),
@@ -47,7 +47,7 @@ impl Provider {
         };
         // What is asked every time is not remembered: it must not count later, when the policy has become `Remember`.
         let remember = (signed_in.allowed_here && client.client.consent == ConsentPolicy::Remember)
-            .then(|| request.scope.clone());
+            .then(|| request.asked());
         let row = signed_in.handle.as_ref().map(OpaqueToken::hash);
         let grant_id = grant.id.clone();
         let issued = self
@@ -89,19 +89,21 @@ impl Provider {
         signed_in: &SignedIn,
         client: &Client,
         now: Timestamp,
-    ) -> GrantRecord {
+    ) -> Result<GrantRecord, Fault> {
         let lifetimes = &client.lifetimes;
         let lifetime = if client.grant_types.contains(&GrantType::RefreshToken) {
             lifetimes.refresh_token
         } else {
             AUTHORIZATION_CODE_LIFETIME.saturating_add(lifetimes.access_token)
         };
-        GrantRecord {
+        let subject = &signed_in.user.user.subject;
+        Ok(GrantRecord {
             id: GrantId::new(URL_SAFE_NO_PAD.encode(random::bytes::<16>(&*self.random))),
             client_uid: client.uid.clone(),
             client_id: client.client_id.clone(),
             user_uid: signed_in.user.user.uid.clone(),
-            subject: signed_in.user.user.subject.clone(),
+            subject: subject.clone(),
+            pairwise_subject: self.pairwise_sub_for(client, subject)?,
             scope: request.scope.clone(),
             resources: request.resources.clone(),
             session: signed_in.session.hash,
@@ -109,9 +111,10 @@ impl Provider {
             authentication: signed_in.session.authentication.clone(),
             auth_time_requested: request.auth_time_requested,
             nonce: request.nonce.clone(),
+            claims: request.claims.clone(),
             created_at: now,
             expires_at: later(now, lifetime),
             revoked_at: None,
-        }
+        })
     }
 }

@@ -8,7 +8,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::clock::{Timestamp, later};
-use crate::keyring::SigningAlgorithm;
 use crate::oidc::access_token::{self, AccessTokenClaims, Basis};
 use crate::oidc::audience::Audience;
 use crate::oidc::claims;
@@ -37,7 +36,8 @@ impl Provider {
         let (access_token, access_expires_at) = self.mint_access_token(client, authorization, now).await?;
         let id_token = match &authorization.holder {
             Holder::Person(person) if authorization.scope.contains(OPENID) => {
-                Some(self.mint_id_token(client, person, &authorization.scope, now)?)
+                let scope = &authorization.scope;
+                Some(self.mint_id_token(client, person, scope, &access_token, now)?)
             }
             _ => None,
         };
@@ -61,8 +61,8 @@ impl Provider {
         let expires_at = later(now, client.lifetimes.access_token);
         let (subject, basis, expires_at) = match authorization.person() {
             // A token that outlives its grant would be good at resource servers and dead here.
-            Some(Person { grant, user, .. }) => (
-                user.user.subject.as_str(),
+            Some(Person { grant, .. }) => (
+                grant.sub().as_str(),
                 Basis::Grant(grant.id.clone()),
                 expires_at.min(grant.expires_at),
             ),
@@ -89,7 +89,7 @@ impl Provider {
             groups: None,
         };
         let token = match client.access_token_format {
-            AccessTokenFormat::Jwt => self.sign_access_token(claims, authorization, now)?,
+            AccessTokenFormat::Jwt => self.sign_access_token(client, claims, authorization, now)?,
             AccessTokenFormat::Opaque => self.keep_access_token(claims).await?,
         };
         Ok((token, expires_at))
@@ -97,6 +97,7 @@ impl Provider {
 
     fn sign_access_token(
         &self,
+        client: &Client,
         claims: AccessTokenClaims<'static>,
         authorization: &Authorization,
         now: Timestamp,
@@ -111,7 +112,7 @@ impl Provider {
         let token = self
             .keyring
             .current()
-            .sign(SigningAlgorithm::Es256, access_token::TYP, &claims, now)
+            .sign(client.signing.access_token, access_token::TYP, &claims, now)
             .map_err(Fault::keyring("sign an access token"))?;
         Ok(Zeroizing::new(token))
     }
@@ -137,11 +138,16 @@ impl Provider {
         client: &Client,
         Person { grant, user, nonce }: &Person,
         scope: &ScopeSet,
+        access_token: &str,
         now: Timestamp,
     ) -> Result<Zeroizing<String>, Failure> {
+        let algorithm = client.signing.id_token;
+        let by_scope = claims::of_scope_in_id_token(scope);
+        // What the client may ask for may have become less since.
+        let by_name = grant.claims.within(&client.scopes).id_token.into_iter();
         let claims = IdTokenClaims {
             iss: self.issuer.as_str(),
-            sub: user.user.subject.as_str(),
+            sub: grant.sub().as_str(),
             aud: client.client_id.as_str(),
             exp: later(now, client.lifetimes.id_token).as_second(),
             iat: now.as_second(),
@@ -150,12 +156,15 @@ impl Provider {
                 .then(|| grant.authentication.at.as_second()),
             nonce: nonce.as_deref(),
             sid: &sid(&grant.session, &client.uid),
-            groups: claims::groups(&user.user, scope),
+            acr: grant.authentication.acr(),
+            amr: grant.authentication.amr(),
+            at_hash: id_token::at_hash(algorithm, access_token),
+            person: claims::values(&user.into(), by_scope.chain(by_name)),
         };
         let token = self
             .keyring
             .current()
-            .sign(SigningAlgorithm::Rs256, id_token::TYP, &claims, now)
+            .sign(algorithm, id_token::TYP, &claims, now)
             .map_err(Fault::keyring("sign an ID token"))?;
         Ok(Zeroizing::new(token))
     }

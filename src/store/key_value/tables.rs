@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::document::CompactSession;
 use super::table::{Index, Table};
 use crate::clock::Timestamp;
+use crate::oidc::consent::Consent;
 use crate::oidc::identifier::ResourceUid;
-use crate::oidc::scope::ScopeSet;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord,
     InteractionRecord, RefreshTokenRecord, UserRecord,
@@ -102,7 +102,7 @@ pub(in crate::store) const ACCESS_TOKENS: Table<AccessTokenRecord> =
 pub(in crate::store) const REVOKED_ACCESS_TOKENS: Table<Timestamp> =
     Table::new(prefix::REVOKED_ACCESS_TOKENS, "revoked access token");
 /// Allowed scopes by user and client.
-pub(in crate::store) const CONSENTS: Table<ScopeSet> = Table::new(prefix::CONSENTS, "consent");
+pub(in crate::store) const CONSENTS: Table<Consent> = Table::new(prefix::CONSENTS, "consent");
 
 /// Buckets of failed attempts by kind and key.
 pub(in crate::store) const THROTTLES: Table<ThrottleRecord> = Table::new(prefix::THROTTLES, "throttle");

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
+use crate::oidc::consent::Consent;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
-use crate::oidc::scope::ScopeSet;
 use crate::store::key_value::tables::{CONSENTS_OF_USER, GRANTS_OF_USER, SESSIONS_OF_USER};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{clients, grants, sessions, users};
@@ -31,12 +31,12 @@ pub(in crate::store) fn account(
 }
 
 fn apps(view: &dyn Read, now: Timestamp, user: &ResourceUid) -> Result<Vec<AccountApp>, StoreError> {
-    let mut held: BTreeMap<ResourceUid, (ScopeSet, Vec<GrantRecord>)> = BTreeMap::new();
+    let mut held: BTreeMap<ResourceUid, (Consent, Vec<GrantRecord>)> = BTreeMap::new();
     for client in CONSENTS_OF_USER.of(view, user.as_str().as_bytes())? {
         // Uids come from Kubernetes as text; what is none belongs to nobody.
         if let Ok(client) = String::from_utf8(client) {
             let client = ResourceUid::new(client);
-            let consented = grants::consented_scopes(view, user, &client)?;
+            let consented = grants::consent(view, user, &client)?;
             held.entry(client).or_default().0 = consented;
         }
     }

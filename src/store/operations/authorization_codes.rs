@@ -1,8 +1,8 @@
 //! Authorization codes: issue and single redemption (RFC 6749 section 4.1.2).
 
 use crate::clock::Timestamp;
+use crate::oidc::consent::Consent;
 use crate::oidc::opaque_token::TokenHash;
-use crate::oidc::scope::ScopeSet;
 use crate::store::key_value::tables::{CODES, CODES_OF_GRANT, StoredCode};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{
@@ -17,7 +17,7 @@ pub(in crate::store) fn issue(
     interaction: Option<TokenHash>,
     grant: &GrantRecord,
     code: AuthorizationCodeRecord,
-    remember: Option<ScopeSet>,
+    remember: Option<Consent>,
 ) -> Result<IssueCode, StoreError> {
     if let Some(refusal) = refusal(transaction, now, interaction, grant)? {
         return Ok(refusal);
@@ -25,8 +25,8 @@ pub(in crate::store) fn issue(
     if let Some(hash) = interaction {
         interactions::end(transaction, &hash)?;
     }
-    if let Some(scopes) = remember {
-        grants::remember_consent(transaction, &grant.user_uid, &grant.client_uid, &scopes)?;
+    if let Some(allowed) = remember {
+        grants::remember_consent(transaction, &grant.user_uid, &grant.client_uid, &allowed)?;
     }
     grants::begin(transaction, grant)?;
     let epoch = epoch::current(transaction)?;

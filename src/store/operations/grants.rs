@@ -1,9 +1,9 @@
 //! Grants, and the consents that outlive them.
 
 use crate::clock::Timestamp;
+use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{GrantId, ResourceUid};
 use crate::oidc::opaque_token::TokenHash;
-use crate::oidc::scope::ScopeSet;
 use crate::store::key_value::table::Index;
 use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS, GRANTS_OF_CLIENT,
@@ -182,11 +182,11 @@ pub(in crate::store) fn end(transaction: &mut dyn Transaction, id: &[u8]) -> Res
     Ok(())
 }
 
-pub(in crate::store) fn consented_scopes(
+pub(in crate::store) fn consent(
     view: &dyn Read,
     user: &ResourceUid,
     client: &ResourceUid,
-) -> Result<ScopeSet, StoreError> {
+) -> Result<Consent, StoreError> {
     let parts = [user.as_str().as_bytes(), client.as_str().as_bytes()];
     Ok(CONSENTS.get(view, &parts)?.unwrap_or_default())
 }
@@ -196,9 +196,9 @@ pub(in crate::store) fn remember_consent(
     transaction: &mut dyn Transaction,
     user: &ResourceUid,
     client: &ResourceUid,
-    scopes: &ScopeSet,
+    allowed: &Consent,
 ) -> Result<(), StoreError> {
-    let allowed = consented_scopes(transaction, user, client)?.union(scopes);
+    let allowed = consent(transaction, user, client)?.union(allowed);
     let (user, client) = (user.as_str().as_bytes(), client.as_str().as_bytes());
     CONSENTS_OF_USER.put(transaction, user, client);
     CONSENTS_OF_CLIENT.put(transaction, client, user);

@@ -14,6 +14,7 @@ use crate::store::{RegisterUser, StoreError};
 
 pub(in crate::store) fn register(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     registration: UserRegistration,
 ) -> Result<RegisterUser, StoreError> {
     let uid = registration.user.uid.clone();
@@ -51,7 +52,7 @@ pub(in crate::store) fn register(
         RETIRED_SUBJECTS.delete(transaction, &[subject]);
     }
 
-    let record = merge(known.as_ref(), registration);
+    let record = merge(known.as_ref(), registration, now);
     // A restart registers everything again; what has not changed costs no write.
     if known.as_ref() == Some(&record) {
         return Ok(RegisterUser::Registered(Box::new(record)));
@@ -77,7 +78,7 @@ enum Claim {
     Subject,
 }
 
-fn merge(known: Option<&UserRecord>, registration: UserRegistration) -> UserRecord {
+fn merge(known: Option<&UserRecord>, registration: UserRegistration, now: Timestamp) -> UserRecord {
     let known_password = known.and_then(|known| known.password.as_ref());
     let own_password = known
         .filter(|_| is_same(known_password, registration.password.as_ref()))
@@ -88,7 +89,9 @@ fn merge(known: Option<&UserRecord>, registration: UserRegistration) -> UserReco
     } else {
         registration.password
     };
+    let unchanged = known.filter(|known| known.user == registration.user);
     UserRecord {
+        updated_at: unchanged.map_or(Some(now), |known| known.updated_at),
         user: registration.user,
         resource: registration.resource,
         password,

@@ -2,6 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
 use crate::crd::v1alpha1::SecretVersionStatus;
+use crate::oidc::signing_algorithm::SigningAlgorithm;
 use crate::random::SystemRandom;
 
 fn at(text: &str) -> Timestamp {
@@ -73,4 +74,42 @@ fn a_version_of_another_keyring_is_not_replaced_in_silence() {
     let uid = ResourceUid::new("uid-shop");
     let foreign = status(vec![told("1", "a key that is gone", None)]);
     assert!(initial_versions(&keyring, &uid, Some(&foreign), now).is_none());
+}
+
+#[test]
+fn a_client_waits_for_the_keys_that_it_asks_for() {
+    let now = at("2026-06-01T00:00:00Z");
+    let keyring = Keyring::generate(now, &SystemRandom).unwrap();
+    let mut document: serde_json::Value = serde_json::from_slice(&keyring.to_document()).unwrap();
+    document.as_object_mut().unwrap().remove("furtherSigningKeys");
+    let earlier = Keyring::from_document(&serde_json::to_vec(&document).unwrap()).unwrap();
+    let default = TokenSigning::default();
+    let id_token = |algorithm| TokenSigning {
+        id_token: algorithm,
+        ..default
+    };
+    let access_token = |algorithm| TokenSigning {
+        access_token: algorithm,
+        ..default
+    };
+    for algorithm in SigningAlgorithm::ALL {
+        for signing in [id_token(algorithm), access_token(algorithm)] {
+            assert_eq!(signing_key_not_ready(&keyring, signing), None);
+        }
+    }
+    assert_eq!(signing_key_not_ready(&earlier, default), None);
+    for (signing, begins) in [
+        (
+            id_token(SigningAlgorithm::EdDsa),
+            "spec.tokens.idTokenSignedResponseAlg EdDSA: ",
+        ),
+        (
+            access_token(SigningAlgorithm::Ps256),
+            "spec.tokens.accessTokenSigningAlg PS256: ",
+        ),
+    ] {
+        let verdict = signing_key_not_ready(&earlier, signing).unwrap();
+        assert_eq!(verdict.reason, reason::SIGNING_KEY_NOT_READY);
+        assert!(verdict.message.starts_with(begins), "{}", verdict.message);
+    }
 }

@@ -43,8 +43,14 @@ fn redirect_uris_are_all_that_a_client_needs() {
         client.grant_types,
         BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken])
     );
-    assert_eq!(client.scopes, scope::SUPPORTED.into_iter().collect());
+    // An address and a phone number are for apps that say so.
+    assert_eq!(
+        client.scopes,
+        ScopeSet::parse("openid profile email groups offline_access")
+    );
     assert_eq!(client.lifetimes, TokenLifetimes::default());
+    assert_eq!(client.signing, TokenSigning::default());
+    assert_eq!(client.subject_type, SubjectType::Public);
     assert_eq!(client.consent, ConsentPolicy::Remember);
     assert_eq!(client.access, Access::default());
     assert_eq!(client.default_max_age, None);
@@ -69,7 +75,14 @@ fn every_field_reaches_the_client() {
         tokenEndpointAuthMethods: [none]
         consent: Always
         defaultMaxAge: 0s
-        tokens: {accessTokenFormat: opaque, accessTokenLifetime: 90s, idTokenLifetime: 5m, refreshTokenIdleLifetime: 2h, refreshTokenLifetime: 3d}
+        tokens:
+          accessTokenFormat: opaque
+          accessTokenLifetime: 90s
+          idTokenLifetime: 5m
+          refreshTokenIdleLifetime: 2h
+          refreshTokenLifetime: 3d
+          idTokenSignedResponseAlg: EdDSA
+          accessTokenSigningAlg: PS256
         access: {allowedGroups: [staff], allowedUsers: [ada]}
         secret: {name: login}
         suspend: true
@@ -99,6 +112,13 @@ fn every_field_reaches_the_client() {
             id_token: Duration::from_mins(5),
             refresh_token_idle: Duration::from_hours(2),
             refresh_token: Duration::from_hours(72),
+        }
+    );
+    assert_eq!(
+        client.signing,
+        TokenSigning {
+            id_token: SigningAlgorithm::EdDsa,
+            access_token: SigningAlgorithm::Ps256,
         }
     );
     assert_eq!(client.access.allowed_groups, ["staff"]);
@@ -184,6 +204,37 @@ fn keys_and_uris_after_sign_out_are_checked() {
         let verdict = validate(&client("team-a", "shop", spec), &settings(), None).unwrap_err();
         assert_eq!(verdict.reason, reason::INVALID_SPEC, "{spec}");
         assert!(verdict.message.starts_with(field), "{spec}: {}", verdict.message);
+    }
+}
+
+#[test]
+fn pairwise_subjects_are_for_clients_of_one_host() {
+    let valid =
+        valid("{redirectUris: ['https://a.example/x', 'https://A.example:1/y'], subjectType: pairwise}");
+    let sector_identifier = "a.example".to_owned();
+    assert_eq!(
+        valid.client.subject_type,
+        SubjectType::Pairwise { sector_identifier }
+    );
+    for (uris, says) in [
+        (
+            "https://a.example/x, https://b.example/",
+            "a.example and b.example; make an OidcClient for each host",
+        ),
+        ("'http://127.0.0.1/cb'", "http://127.0.0.1/cb has not"),
+        (
+            "https://a.example/x, 'org.example.app:/cb'",
+            "org.example.app:/cb has not",
+        ),
+    ] {
+        let spec = format!("{{redirectUris: [{uris}], subjectType: pairwise}}");
+        let verdict = validate(&client("team-a", "shop", &spec), &settings(), None).unwrap_err();
+        assert_eq!(verdict.reason, reason::INVALID_SPEC);
+        let message = verdict.message;
+        assert!(
+            message.starts_with("spec.subjectType pairwise needs") && message.contains(says),
+            "{message}"
+        );
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::oidc::standard_claims::StandardClaims;
 
 fn user(spec: &str) -> OidcUser {
     let mut resource = OidcUser::new("ada", serde_yaml::from_str(spec).unwrap());
@@ -12,6 +13,7 @@ fn record(subject: &str) -> UserRecord {
     valid.user.subject = Subject::new(subject);
     UserRecord {
         user: valid.user,
+        updated_at: None,
         resource: valid.resource,
         password: None,
         own_password: None,
@@ -41,6 +43,24 @@ fn every_field_reaches_the_user() {
             displayName: Ada Lovelace
             givenName: Ada
             familyName: Lovelace
+            middleName: Augusta
+            nickname: Countess
+            profile: https://example.org/ada
+            picture: https://example.org/ada.png
+            website: https://ada.example
+            gender: female
+            birthdate: 1815-12-10
+            zoneinfo: Europe/London
+            locale: en-GB
+            phoneNumber: +44 20 7946 0000
+            phoneNumberVerified: true
+            address:
+              formatted: \"12 St James's Square\\nLondon\"
+              streetAddress: 12 St James's Square
+              locality: London
+              region: Greater London
+              postalCode: SW1Y 4LB
+              country: GB
             groups: [staff, admins]
             disabled: true
             password: {secretRef: {name: ada}}
@@ -63,6 +83,20 @@ fn every_field_reaches_the_user() {
     assert_eq!(user.family_name.as_deref(), Some("Lovelace"));
     assert_eq!(user.groups, ["staff", "admins"]);
     assert!(user.disabled);
+    // As the claims are written, so that every field is looked at.
+    assert_eq!(
+        serde_json::to_value(&user.standard_claims).unwrap(),
+        serde_json::json!({
+            "middle_name": "Augusta", "nickname": "Countess", "profile": "https://example.org/ada",
+            "picture": "https://example.org/ada.png", "website": "https://ada.example", "gender": "female",
+            "birthdate": "1815-12-10", "zoneinfo": "Europe/London", "locale": "en-GB",
+            "phone_number": "+44 20 7946 0000", "phone_number_verified": true,
+            "address": {
+                "formatted": "12 St James's Square\nLondon", "street_address": "12 St James's Square",
+                "locality": "London", "region": "Greater London", "postal_code": "SW1Y 4LB", "country": "GB",
+            },
+        })
+    );
     assert_eq!(
         valid.password,
         PasswordSource::Secret {
@@ -80,6 +114,8 @@ fn an_address_that_is_not_there_is_not_verified() {
             .user
             .email_verified
     );
+    let valid = validate(&user("{phoneNumberVerified: true, address: {}}"), None).unwrap();
+    assert_eq!(valid.user.standard_claims, StandardClaims::default());
 }
 
 #[test]
@@ -98,6 +134,22 @@ fn a_refusal_names_the_field() {
         ("givenName: ''", "spec.givenName "),
         ("familyName: \"a\\tb\"", "spec.familyName "),
         ("groups: [staff, \"a\\0b\"]", "spec.groups[1] "),
+        ("middleName: ''", "spec.middleName "),
+        ("nickname: \"a\\nb\"", "spec.nickname "),
+        ("profile: example.org", "spec.profile "),
+        ("picture: 'data:image/png;base64,AA'", "spec.picture "),
+        ("website: 'javascript:alert(1)'", "spec.website "),
+        ("gender: \"\\u202e\"", "spec.gender "),
+        ("birthdate: 1815-02-29", "spec.birthdate "),
+        ("zoneinfo: Europe/", "spec.zoneinfo "),
+        ("locale: de_CH", "spec.locale "),
+        ("phoneNumber: '0441234'", "spec.phoneNumber "),
+        ("address: {formatted: \"a\\tb\"}", "spec.address.formatted "),
+        ("address: {streetAddress: ''}", "spec.address.streetAddress "),
+        ("address: {locality: \"a\\nb\"}", "spec.address.locality "),
+        ("address: {region: ''}", "spec.address.region "),
+        ("address: {postalCode: ''}", "spec.address.postalCode "),
+        ("address: {country: ''}", "spec.address.country "),
         ("password: {}", "spec.password "),
         ("password: {generate: false}", "spec.password "),
         (

@@ -73,7 +73,10 @@ fn steps(document: &Document, moment: &Moment) -> Vec<Step> {
         tokens_valid_until: moment.valid_until.map(at),
         requested: moment.requested,
     };
-    plan(document, &facts)
+    // What there are no keys for has a test of its own.
+    let mut steps = plan(document, &facts);
+    steps.retain(|step| !matches!(step, Step::Publish(other) if *other != SigningAlgorithm::Es256));
+    steps
 }
 
 fn publish() -> Vec<Step> {
@@ -194,4 +197,43 @@ fn sealing_keys_follow_each_other() {
         steps(&two, &moment(INTERVAL + DAY)),
         [Step::ForgetSealingKey { id: "a".to_owned() }]
     );
+}
+
+/// A keyring of an earlier version gets its missing keys, which are published before they sign.
+#[test]
+fn rule_52_an_algorithm_without_a_key_gets_one_that_waits() {
+    let eddsa = |waiting| SigningKeyEntry {
+        alg: SigningAlgorithm::EdDsa,
+        ..key("first", DAY, waiting, None)
+    };
+    let planned = |document: &Document, now, shown_at| {
+        let shown_since = BTreeMap::from([("first".to_owned(), at(shown_at))]);
+        let facts = Facts {
+            now: at(now),
+            interval: Duration::from_secs(INTERVAL.unsigned_abs()),
+            shown_since: &shown_since,
+            tokens_valid_until: Some(at(now + HOUR)),
+            requested: false,
+        };
+        let mut steps = plan(document, &facts);
+        steps.retain(|step| {
+            !matches!(
+                step,
+                Step::Publish(SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256)
+            )
+        });
+        steps
+    };
+    let old = || key("old", 0, false, None);
+    let without = document(vec![old()], Vec::new());
+    assert_eq!(planned(&without, 0, 0), [Step::Publish(SigningAlgorithm::EdDsa)]);
+    let waits = document(vec![old(), eddsa(true)], Vec::new());
+    assert_eq!(planned(&waits, DAY - 1, 0), []);
+    assert_eq!(planned(&waits, DAY, DAY - HOUR + 1), []);
+    let activated = Step::Activate {
+        kid: "first".to_owned(),
+    };
+    assert_eq!(planned(&waits, DAY, 0), [activated]);
+    let signs = document(vec![old(), eddsa(false)], Vec::new());
+    assert_eq!(planned(&signs, DAY, 0), []);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{MAX_LOGIN_HINT_BYTES, MAX_NONCE_BYTES, MAX_STATE_BYTES};
 use crate::oidc::audience;
 use crate::oidc::authorization_request::AuthorizationRequest;
+use crate::oidc::claims_request::{ClaimsRequest, ClaimsRequestError};
 use crate::oidc::client::Client;
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::grant_type::GrantType;
@@ -17,7 +18,7 @@ use crate::oidc::scope::{OFFLINE_ACCESS, OPENID, ScopeSet};
 pub(super) type Check = fn(&Parameters, &Client, &mut AuthorizationRequest) -> Result<(), Error>;
 
 /// Everything that is told to the app, in the order in which it is checked.
-pub(super) const CHECKS: [Check; 13] = [
+pub(super) const CHECKS: [Check; 14] = [
     no_parameter_is_repeated,
     no_request_uri,
     no_registration,
@@ -31,11 +32,12 @@ pub(super) const CHECKS: [Check; 13] = [
     nonce,
     prompt,
     max_age_and_login_hint,
+    claims,
 ];
 
 /// What this endpoint reads. RFC 6749 section 3.1: a parameter must not be repeated. Unknown ones are ignored. `resource` is
 /// not among them: RFC 8707 section 2 lets it come more than once.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "response_type",
     "response_mode",
     "scope",
@@ -51,6 +53,7 @@ const KNOWN: [&str; 18] = [
     "ui_locales",
     "claims_locales",
     "acr_values",
+    "claims",
     "request",
     "request_uri",
     "registration",
@@ -267,6 +270,28 @@ fn max_age_and_login_hint(
     request.login_hint = optional(parameters, "login_hint")
         .filter(|hint| hint.len() <= MAX_LOGIN_HINT_BYTES && !hint.contains(char::is_control))
         .map(str::to_owned);
+    Ok(())
+}
+
+/// OpenID Connect Core section 5.5.
+fn claims(parameters: &Parameters, client: &Client, request: &mut AuthorizationRequest) -> Result<(), Error> {
+    let Some(text) = optional(parameters, "claims") else {
+        return Ok(());
+    };
+    let ClaimsRequest {
+        requested,
+        auth_time,
+        subjects,
+    } = ClaimsRequest::parse(text).map_err(|why| {
+        let code = match why {
+            ClaimsRequestError::TooLong | ClaimsRequestError::Malformed => ErrorCode::InvalidRequest,
+            ClaimsRequestError::AcrUnmet => ErrorCode::UnmetAuthenticationRequirements,
+        };
+        Error::new(code, why.to_string())
+    })?;
+    request.claims = requested.within(&client.scopes);
+    request.auth_time_requested |= auth_time;
+    request.subjects = subjects;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 /// What an ID token has to say.
 pub struct Expected<'a> {
@@ -51,15 +51,25 @@ pub fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Result<Val
     if let Some(nonce) = expected.nonce {
         anyhow::ensure!(claims["nonce"] == nonce, "the ID token has another nonce");
     }
-    // Of the algorithms of OpenID Connect those ending in 256 hash with SHA-256, and no others are offered here.
     if let Some(hash) = claims["at_hash"].as_str() {
-        let digest = Sha256::digest(expected.access_token);
         anyhow::ensure!(
-            hash == URL_SAFE_NO_PAD.encode(&digest[..16]),
+            hash == at_hash(algorithm, expected.access_token)?,
             "the ID token is for another access token"
         );
     }
     Ok(claims)
+}
+
+/// The left half of the token's hash, by the hash of the signature (OpenID Connect Core section 3.1.3.6).
+fn at_hash(algorithm: Algorithm, access_token: &str) -> Result<String> {
+    let left_half = |hash: &[u8]| URL_SAFE_NO_PAD.encode(&hash[..hash.len() / 2]);
+    match algorithm {
+        Algorithm::RS256 | Algorithm::ES256 | Algorithm::PS256 => {
+            Ok(left_half(&Sha256::digest(access_token)))
+        }
+        Algorithm::EdDSA => Ok(left_half(&Sha512::digest(access_token))),
+        other => anyhow::bail!("no provider of ours signs by {other:?}"),
+    }
 }
 
 #[cfg(test)]
