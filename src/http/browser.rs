@@ -48,6 +48,8 @@ pub(super) fn routes(provider: &Provider, limiters: &RateLimiters) -> Router<Pro
     let authorize = get(authorize::get).post(authorize::post);
     let password = post(password::post).layer(limited(&limiters.login));
     let sign_in = post(sign_in::post).layer(limited(&limiters.login));
+    // Each choice goes on with an interaction, which is kept.
+    let select_account = post(select_account::post).layer(limited(&limiters.authorize));
     Router::new()
         .route("/", get(home::get))
         // The page reads all that a person holds.
@@ -61,7 +63,7 @@ pub(super) fn routes(provider: &Provider, limiters: &RateLimiters) -> Router<Pro
         .route("/account/password", get(password::get).merge(password))
         .route(AUTHORIZATION_PATH, authorize.layer(limited(&limiters.authorize)))
         .route("/login", get(sign_in::get).merge(sign_in))
-        .route(select_account::PATH, get(sign_in::get).post(select_account::post))
+        .route(select_account::PATH, get(sign_in::get).merge(select_account))
         .route("/consent", get(consent::get).post(consent::post))
         .route(
             END_SESSION_PATH,
