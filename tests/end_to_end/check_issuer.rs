@@ -32,7 +32,7 @@ async fn an_issuer_that_answers_is_told_from_another() {
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     assert_eq!(
         said,
-        format!("{issuer} answers and names itself; its JWK Set shows 2 keys\n")
+        format!("{issuer} answers and names itself; its JWK Set shows 4 keys\n")
     );
 
     let at = format!("--at=http://127.0.0.1:{}", served.port());
