@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::seed::Seed;
 
-/// Of a hundred optional fields.
-const PRESENT: usize = 25;
+/// Optional fields that an object has on average, however many there are: with more of them, hardly any would fit.
+const PRESENT: usize = 2;
 /// Of a hundred values, another of any kind.
 const WRONG: usize = 2;
 /// Of a hundred texts.
@@ -110,9 +110,11 @@ impl Schema {
     fn object(&self, schema: &Value, seed: &mut Seed) -> Value {
         let mut object = Map::new();
         let required = schema["required"].as_array().cloned().unwrap_or_default();
-        for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let fields = schema["properties"].as_object();
+        let count = fields.map_or(0, Map::len).max(1);
+        for (name, inner) in fields.into_iter().flatten() {
             let wanted = required.contains(&json!(name)) || name == "redirectUris";
-            if wanted || seed.below(100) < PRESENT {
+            if wanted || seed.below(count) < PRESENT {
                 object.insert(name.clone(), self.value(inner, name, seed));
             }
         }
