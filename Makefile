@@ -22,6 +22,8 @@ test: tools browser-tools ## every test, against a real API server and a real Ch
 
 # Tests whose count can be larger read TEST_FULL: it is set to 1 here, and they print which count they ran.
 test-full: export TEST_FULL = 1
+# Every log of every test is looked at for secrets; here it tells all that there is to tell.
+test-full: export TEST_LOG = trace
 test-full: test test-node test-upgrade lint ## the tests at their full counts (hours), a real node, and everything that lint looks at
 
 test-upgrade: tools ## from the first version, built from its commit, to this one while people are signed in

@@ -8,9 +8,9 @@ use std::time::Duration;
 use testbed::fault_proxy::{Fault, FaultProxy, Refusal, Treatment};
 use testbed::folder::Folder;
 use testbed::scale::count;
+use testbed::seed::Seed;
 
 use crate::harness::{World, names, passed};
-use crate::seed::Seed;
 
 /// A watch expires after this.
 const LIFE: Duration = Duration::from_secs(2);
@@ -64,7 +64,7 @@ async fn watch() {
 /// again, nobody is removed for half a list, and nothing is written twice.
 async fn pages() {
     let world = World::shared();
-    let seed = Seed::or(15);
+    let seed = Seed::or(15).unwrap();
     let namespace = world.namespace("pages").await;
     let names = names("app", count(14, 140));
     let mut first = world.serve(&[&namespace]).await;

@@ -11,10 +11,10 @@ use testbed::cluster::audit::AuditEvent;
 use testbed::raw::Call;
 use testbed::resources::{condition, is_observed};
 use testbed::scale::count;
+use testbed::seed::Seed;
 use testbed::{Kind, poll};
 
 use crate::harness::{HOME, PATIENCE, Served, World, passed};
-use crate::seed::Seed;
 use generate::Schema;
 
 /// Calls of claviger's for one object over its whole life: two writes, and what is tried again.
@@ -134,7 +134,7 @@ fn trials(mut seed: Seed) -> Vec<Trial> {
 #[tokio::test]
 async fn experiment_25_resources_that_are_wrong() {
     let world = World::new().await.unwrap();
-    let seed = Seed::or(25);
+    let seed = Seed::or(25).unwrap();
     let apps = world.namespace("fuzz").await;
     let mut served = world.serve(&[&apps]).await;
     served.apply(&apps, "good").await;

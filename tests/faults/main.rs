@@ -16,5 +16,4 @@ mod harness;
 mod namespace;
 mod outage;
 mod refusals;
-mod seed;
 mod watches;

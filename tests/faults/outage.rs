@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use testbed::Kind;
 use testbed::scale::count;
+use testbed::seed::Seed;
 
 use crate::harness::{World, names, passed};
-use crate::seed::Seed;
 
 /// Clients are deleted, and one is made again, during an outage: none of their resources is stuck, all are refused once the
 /// API server can be reached, and nobody else is.
 #[tokio::test]
 async fn experiment_20_deleted_during_an_outage() {
     let world = World::shared();
-    let mut seed = Seed::or(20);
+    let mut seed = Seed::or(20).unwrap();
     let drawn = seed.0;
     let namespace = world.namespace("outage").await;
     let mut served = world.serve(&[&namespace]).await;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use testbed::fault_proxy::{Asked, Exchange, Fault, FaultProxy, Refusal, Treatment};
 use testbed::folder::Folder;
 use testbed::scale::count;
+use testbed::seed::Seed;
 
 use crate::harness::{World, names, passed};
-use crate::seed::Seed;
 
 const LATENCY: Duration = Duration::from_secs(5);
 /// Of a hundred calls.
@@ -56,7 +56,7 @@ async fn slow() {
 /// all clients converge, `Retry-After` is kept, and no object is asked for more than once a second but for a short burst.
 async fn refusing() {
     let world = World::shared();
-    let seed = Seed::or(13);
+    let seed = Seed::or(13).unwrap();
     let namespace = world.namespace("refusing").await;
     let proxy = FaultProxy::start(&world.cluster).await.unwrap();
     proxy.plan(move |asked| refusal(seed, asked).into());

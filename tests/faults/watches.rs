@@ -6,9 +6,9 @@ use serde_json::json;
 use testbed::Kind;
 use testbed::fault_proxy::Fault;
 use testbed::scale::count;
+use testbed::seed::Seed;
 
 use crate::harness::{World, passed};
-use crate::seed::Seed;
 
 /// A watch lives so long.
 const LIFE: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ async fn experiment_14_watches_that_are_cut_and_connections_that_go_silent() {
 /// missed in a gap comes with the next watch and not with a new list.
 async fn cut() {
     let world = World::shared();
-    let mut seed = Seed::or(14);
+    let mut seed = Seed::or(14).unwrap();
     let drawn = seed.0;
     let namespace = world.namespace("cut").await;
     let mut served = world.serve(&[&namespace]).await;

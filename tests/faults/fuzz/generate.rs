@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-
-use crate::seed::Seed;
+use testbed::seed::Seed;
 
 /// Optional fields that an object has on average, however many there are: with more of them, hardly any would fit.
 const PRESENT: usize = 2;
@@ -83,17 +82,13 @@ impl Schema {
     }
 
     fn value(&self, schema: &Value, name: &str, seed: &mut Seed) -> Value {
-        if seed.below(100) < WRONG {
+        if seed.percent(WRONG) {
             return wrong(seed);
         }
         match schema["type"].as_str() {
             Some("object") => self.object(schema, seed),
             Some("array") => {
-                let count = if seed.below(100) < WRONG {
-                    300
-                } else {
-                    seed.below(4)
-                };
+                let count = if seed.percent(WRONG) { 300 } else { seed.below(4) };
                 (0..count)
                     .map(|_| self.value(&schema["items"], name, seed))
                     .collect()
@@ -124,14 +119,14 @@ impl Schema {
                 object.insert(seed.one(PLAIN_TEXTS).to_owned(), self.value(more, "", seed));
             }
         }
-        if seed.below(100) < WRONG {
+        if seed.percent(WRONG) {
             object.insert(seed.one(ODD_TEXTS).to_owned(), wrong(seed));
         }
         Value::Object(object)
     }
 
     fn text(&self, schema: &Value, name: &str, seed: &mut Seed) -> Value {
-        if seed.below(100) < ODD {
+        if seed.percent(ODD) {
             let text = seed.one(ODD_TEXTS).repeat(1 + seed.below(3) * seed.below(200));
             return json!(text);
         }
@@ -140,7 +135,7 @@ impl Schema {
         }
         let lower = name.to_lowercase();
         if lower.contains("uri") || lower.contains("origin") {
-            return if seed.below(100) < ODD {
+            return if seed.percent(ODD) {
                 json!(self.uris[seed.below(self.uris.len())])
             } else {
                 json!(format!("https://app-{}.example.org", seed.below(1_000)))

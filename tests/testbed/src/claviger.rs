@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::process::Process;
-use crate::{poll, ports};
+use crate::{leaks, poll, ports, scale};
 
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(20);
@@ -73,7 +73,7 @@ pub fn binary() -> Result<PathBuf> {
         .context("found no claviger binary: run `cargo build`, or set CLAVIGER_BIN")
 }
 
-/// A claviger. Dropping it kills the process.
+/// A claviger. Dropping it kills the process, and fails if its log holds a secret.
 pub struct Claviger {
     process: Process,
     options: ClavigerOptions,
@@ -202,6 +202,18 @@ impl Claviger {
     }
 }
 
+impl Drop for Claviger {
+    /// Whatever a test is about, the log of its claviger holds no secret.
+    fn drop(&mut self) {
+        self.process.kill9();
+        if std::thread::panicking() {
+            return;
+        }
+        let leak = leaks::first(&self.log());
+        assert!(leak.is_none(), "{}: {leak:?}", self.options.log.display());
+    }
+}
+
 fn issuer(address: Address, options: &ClavigerOptions) -> String {
     let issuer = address.issuer(&options.issuer_path);
     match options.tls {
@@ -225,6 +237,16 @@ fn command(address: Address, options: &ClavigerOptions) -> Command {
         .arg(format!("--keyring={}", options.keyring))
         .arg(format!("--namespace={}", options.namespace))
         .args(&options.arguments)
+        .args(
+            scale::log()
+                .filter(|_| {
+                    !options
+                        .arguments
+                        .iter()
+                        .any(|argument| argument.starts_with("--log="))
+                })
+                .map(|level| format!("--log={level}")),
+        )
         .envs(options.environment.iter().cloned());
     if let Some((certificate, key)) = &options.tls {
         command

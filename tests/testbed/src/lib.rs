@@ -14,6 +14,7 @@ pub mod folder;
 pub mod helm;
 pub mod installation;
 pub mod kubectl;
+pub mod leaks;
 pub mod poll;
 pub mod ports;
 pub mod process;
@@ -24,6 +25,7 @@ pub mod resources;
 pub mod sample_app;
 pub mod scale;
 pub mod seccomp;
+pub mod seed;
 pub mod tools;
 pub mod visit;
 

@@ -13,6 +13,11 @@ pub fn count(small: usize, large: usize) -> usize {
     if full() { large } else { small }
 }
 
+/// `TEST_LOG`: the level at which every claviger logs that its test gave none.
+pub fn log() -> Option<String> {
+    std::env::var("TEST_LOG").ok()
+}
+
 /// `TEST_SEED`, or another one each time.
 pub fn seed() -> Result<u64> {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
