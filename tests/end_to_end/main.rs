@@ -20,6 +20,7 @@ mod disk_faults;
 mod events;
 mod flow;
 mod forwarded;
+mod fuzz;
 mod harness;
 mod kills;
 mod late_cluster;
