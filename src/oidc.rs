@@ -14,6 +14,7 @@ pub mod authorization_response;
 pub mod claims;
 pub mod claims_request;
 pub mod client;
+pub mod client_assertion;
 pub mod client_credentials;
 pub mod consent;
 pub mod discovery;

@@ -168,6 +168,17 @@ pub struct AccountApp {
     pub grants: Vec<GrantRecord>,
 }
 
+/// What spending a `jti` came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpendJti {
+    /// It was not presented before; it is noted.
+    Fresh,
+    /// It was presented before.
+    Replayed,
+    /// As many are noted of the client as it may have; nothing was written. The first of them is forgotten then.
+    Full(Timestamp),
+}
+
 /// What changing a password came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangePassword {
@@ -559,6 +570,22 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `INSERT INTO revoked_access_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`.
     async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes the `jti` of what a client signed, which counts once (RFC 7523 section 3): of any number at once one is fresh.
+    /// It is remembered until `forget_at`. Of one client at most `capacity` are remembered, and none is forgotten to make
+    /// room: it could be presented again. `jti` is a hash over the client too.
+    ///
+    /// SQL: `SELECT FROM clients WHERE uid = $1 FOR UPDATE`; `INSERT INTO spent_jtis (jti, client_uid, forget_at) SELECT $2, $1, $3
+    /// WHERE (SELECT count(*) FROM spent_jtis WHERE client_uid = $1 AND forget_at > now()) < $4 ON CONFLICT (jti) DO UPDATE SET
+    /// forget_at = $3 WHERE spent_jtis.forget_at <= now()`; no row: a `SELECT … WHERE jti = $2 AND forget_at > now()` tells a replay
+    /// from too many, whose `min(forget_at)` is the answer.
+    async fn spend_jti(
+        &self,
+        client: &ResourceUid,
+        jti: &TokenHash,
+        forget_at: Timestamp,
+        capacity: u64,
+    ) -> Result<SpendJti, StoreError>;
 
     // --- failed attempts ---
 

@@ -18,7 +18,7 @@ use crate::store::records::{
 use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use crate::store::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, Store, StoreError,
+    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -104,6 +104,7 @@ measured! {
     access_token(hash: &TokenHash) -> Option<AccessTokenRecord>;
     client_of_access_token(uid: &ResourceUid, jti: &TokenHash) -> Option<ClientRecord>;
     revoke_access_token(jti: &TokenHash, expires_at: Timestamp) -> ();
+    spend_jti(client: &ResourceUid, jti: &TokenHash, forget_at: Timestamp, capacity: u64) -> SpendJti;
     mark_clients_absent(uids: &[ResourceUid]) -> ();
     remove_client(uid: &ResourceUid) -> ();
     register_user(registration: UserRegistration) -> RegisterUser;

@@ -12,6 +12,11 @@ impl Notices for EventsOfClients {
         self.0
             .redirect_uri_rejected(&client.resource, &client.client.uid, shown);
     }
+
+    fn client_assertion_rejected(&self, client: &ClientRecord, why: &'static str) {
+        self.0
+            .client_assertion_rejected(&client.resource, &client.client.uid, why);
+    }
 }
 
 /// The name of this machine: in a pod, the pod's.

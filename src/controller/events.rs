@@ -160,6 +160,32 @@ impl Events {
     /// Says that a request asked to send a person of this client somewhere that is not registered. `shown` is what may be
     /// shown of the URI.
     pub fn redirect_uri_rejected(&self, client: &ResourceRef, uid: &ResourceUid, shown: &str) {
+        let text = format!(
+            "a sign-in was refused: it asked to return to {shown}, which is none of spec.redirectUris; if that is your app, \
+             register the URI that it sends, character by character (a query is not shown here)"
+        );
+        self.rejected(client, uid, ("RedirectUriRejected", "Authorize"), text, shown);
+    }
+
+    /// Says that an assertion which was presented in the name of this client does not authenticate it, and why.
+    pub fn client_assertion_rejected(&self, client: &ResourceRef, uid: &ResourceUid, why: &str) {
+        let text = format!(
+            "a client assertion (private_key_jwt) was refused: {why}; if it came from your app, see \"private_key_jwt\" in \
+             claviger's documentation for what must stand in it"
+        );
+        let kind = ("ClientAssertionRejected", "Authenticate");
+        self.rejected(client, uid, kind, text, why);
+    }
+
+    /// Publishes what a stranger may have brought about; `kind` is reason and action, `what` tells it from others.
+    fn rejected(
+        &self,
+        client: &ResourceRef,
+        uid: &ResourceUid,
+        (reason, action): (&'static str, &'static str),
+        text: String,
+        what: &str,
+    ) {
         let regarding = ObjectReference {
             api_version: Some(OidcClient::api_version(&()).into_owned()),
             kind: Some(OidcClient::kind(&()).into_owned()),
@@ -168,21 +194,17 @@ impl Events {
             uid: Some(uid.as_str().to_owned()),
             ..ObjectReference::default()
         };
-        let text = format!(
-            "a sign-in was refused: it asked to return to {shown}, which is none of spec.redirectUris; if that is your app, \
-             register the URI that it sends, character by character (a query is not shown here)"
-        );
         self.publish(
             &self.0.rejections,
             Note {
                 regarding,
                 uid: uid.clone(),
                 type_: "Warning",
-                reason: "RedirectUriRejected",
-                action: "Authorize",
+                reason,
+                action,
                 text,
             },
-            shown,
+            what,
         );
     }
 

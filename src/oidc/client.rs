@@ -78,6 +78,13 @@ impl Client {
             .contains(&ClientAuthenticationMethod::None)
     }
 
+    /// Whether it may authenticate by a secret. Without one there is none in its Secret.
+    pub fn has_secret(&self) -> bool {
+        self.token_endpoint_auth_methods
+            .iter()
+            .any(|method| method.is_by_secret())
+    }
+
     /// Whether an authorization request needs a `code_challenge`. A public client's always does: nothing else ties a code
     /// to whoever asked for it (RFC 9700 section 2.1.1).
     pub fn requires_pkce(&self) -> bool {
@@ -98,20 +105,35 @@ pub enum ClientAuthenticationMethod {
     ClientSecretBasic,
     /// Credentials in the form (RFC 6749 section 2.3.1).
     ClientSecretPost,
+    /// An assertion that the client signs (RFC 7523 section 2.2, OpenID Connect Core section 9).
+    PrivateKeyJwt,
     /// A public client that only names itself.
     None,
 }
 
 impl ClientAuthenticationMethod {
     /// Every method, in the order in which discovery lists them.
-    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+    pub const ALL: [Self; 4] = [
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::PrivateKeyJwt,
+        Self::None,
+    ];
 
     /// The value on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
             Self::None => "none",
+        }
+    }
+
+    const fn is_by_secret(self) -> bool {
+        match self {
+            Self::ClientSecretBasic | Self::ClientSecretPost => true,
+            Self::PrivateKeyJwt | Self::None => false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Client credentials as they are sent to the token endpoint (RFC 6749 section 2.3).
+//! Client credentials as they are sent to the token endpoint (RFC 6749 section 2.3, RFC 7521 section 4.2).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,6 +7,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::client::ClientAuthenticationMethod;
+use super::client_assertion;
 use super::identifier::ClientId;
 use super::parameters::{Parameters, Repeated};
 
@@ -16,8 +17,18 @@ pub struct ClientCredentials {
     pub client_id: ClientId,
     /// How it was presented.
     pub method: ClientAuthenticationMethod,
-    /// `client_secret`; none with the method `none`.
-    pub client_secret: Option<Zeroizing<String>>,
+    /// What proves it.
+    pub proof: Proof,
+}
+
+/// What proves who sent a request. Holds a secret: no `Debug`.
+pub enum Proof {
+    /// Nothing, with the method `none`.
+    Nothing,
+    /// `client_secret`.
+    ClientSecret(Zeroizing<String>),
+    /// `client_assertion`.
+    ClientAssertion(Zeroizing<String>),
 }
 
 /// Why there are no credentials.
@@ -38,6 +49,12 @@ pub enum CredentialsError {
     /// The `Authorization` header is not Basic, or not readable as such.
     #[error("the Authorization header is not readable as Basic credentials")]
     MalformedHeader,
+    /// RFC 7521 section 4.2: the one without the other.
+    #[error("client_assertion and client_assertion_type come together or not at all")]
+    HalfAssertion,
+    /// A `client_assertion_type` that nobody here can read.
+    #[error("the client_assertion_type is not {}", client_assertion::TYPE)]
+    UnknownAssertionType,
 }
 
 impl ClientCredentials {
@@ -45,8 +62,12 @@ impl ClientCredentials {
     pub fn parse(authorization: Option<&[u8]>, form: &Parameters) -> Result<Self, CredentialsError> {
         let client_id = single(form, "client_id")?;
         let client_secret = single(form, "client_secret")?;
+        let assertion = assertion(form)?;
+        if client_secret.is_some() && assertion.is_some() {
+            return Err(CredentialsError::TwoMethods);
+        }
         if let Some(authorization) = authorization {
-            if client_secret.is_some() {
+            if client_secret.is_some() || assertion.is_some() {
                 return Err(CredentialsError::TwoMethods);
             }
             let credentials = Self::basic(authorization).ok_or(CredentialsError::MalformedHeader)?;
@@ -55,16 +76,31 @@ impl ClientCredentials {
             }
             return Ok(credentials);
         }
-        let client_id = client_id.ok_or(CredentialsError::Missing)?;
-        let method = if client_secret.is_some() {
-            ClientAuthenticationMethod::ClientSecretPost
-        } else {
-            ClientAuthenticationMethod::None
-        };
-        Ok(Self {
-            client_id: ClientId::new(client_id),
-            method,
-            client_secret: client_secret.map(|secret| Zeroizing::new(secret.to_owned())),
+        if let Some(assertion) = assertion {
+            // An assertion names its client too, so that `client_id` may be left out. Where it is not, it is the client whose
+            // id must stand in the assertion.
+            let client_id = client_id
+                .map(str::to_owned)
+                .or_else(|| client_assertion::claimed_client(assertion))
+                .ok_or(CredentialsError::Missing)?;
+            return Ok(Self {
+                client_id: ClientId::new(client_id.as_str()),
+                method: ClientAuthenticationMethod::PrivateKeyJwt,
+                proof: Proof::ClientAssertion(Zeroizing::new(assertion.to_owned())),
+            });
+        }
+        let client_id = ClientId::new(client_id.ok_or(CredentialsError::Missing)?);
+        Ok(match client_secret {
+            Some(secret) => Self {
+                client_id,
+                method: ClientAuthenticationMethod::ClientSecretPost,
+                proof: Proof::ClientSecret(Zeroizing::new(secret.to_owned())),
+            },
+            None => Self {
+                client_id,
+                method: ClientAuthenticationMethod::None,
+                proof: Proof::Nothing,
+            },
         })
     }
 
@@ -81,8 +117,21 @@ impl ClientCredentials {
         Some(Self {
             client_id: ClientId::new(form_decode(client_id)?.as_str()),
             method: ClientAuthenticationMethod::ClientSecretBasic,
-            client_secret: Some(form_decode(client_secret)?),
+            proof: Proof::ClientSecret(form_decode(client_secret)?),
         })
+    }
+}
+
+/// `client_assertion`, if there is one of the type that is known.
+fn assertion(form: &Parameters) -> Result<Option<&str>, CredentialsError> {
+    match (
+        single(form, "client_assertion_type")?,
+        single(form, "client_assertion")?,
+    ) {
+        (None, None) => Ok(None),
+        (Some(client_assertion::TYPE), Some(assertion)) => Ok(Some(assertion)),
+        (Some(_), Some(_)) => Err(CredentialsError::UnknownAssertionType),
+        (Some(_), None) | (None, Some(_)) => Err(CredentialsError::HalfAssertion),
     }
 }
 
@@ -107,6 +156,8 @@ fn form_decode(encoded: &str) -> Option<Zeroizing<String>> {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     #[expect(clippy::unwrap_in_result, reason = "the forms of these tests can be read")]
@@ -135,7 +186,10 @@ mod tests {
         for (joined, client_id, secret) in table {
             let credentials = parse(Some(&basic(joined)), "").ok().unwrap();
             assert_eq!(credentials.client_id.as_str(), client_id, "{joined}");
-            assert_eq!(credentials.client_secret.unwrap().as_str(), secret, "{joined}");
+            let Proof::ClientSecret(sent) = credentials.proof else {
+                panic!("no secret: {joined}")
+            };
+            assert_eq!(sent.as_str(), secret, "{joined}");
             assert_eq!(credentials.method, ClientAuthenticationMethod::ClientSecretBasic);
         }
         let lower_case = basic("shop:secret").replace("Basic", "bAsIC");
@@ -203,10 +257,68 @@ mod tests {
                 "client_id=shop&client_id=shop",
                 Err(CredentialsError::Repeated("client_id")),
             ),
+            (
+                None,
+                "client_id=shop&client_assertion=x",
+                Err(CredentialsError::HalfAssertion),
+            ),
+            (
+                Some(header.as_str()),
+                "client_assertion_type=x",
+                Err(CredentialsError::HalfAssertion),
+            ),
+            (
+                None,
+                "client_id=shop&client_assertion=x&client_assertion_type=x",
+                Err(CredentialsError::UnknownAssertionType),
+            ),
         ];
         for (authorization, form, expected) in table {
             let method = parse(authorization, form).map(|credentials| credentials.method);
             assert_eq!(method, expected, "{form}");
+        }
+    }
+
+    /// An assertion stands for itself, and beside no other proof; without `client_id` its `sub` says whose it is.
+    #[test]
+    fn rule_29_an_assertion_is_a_method_of_its_own() {
+        let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"shop"}"#);
+        let assertion = format!("{}.{claims}.AA", URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#));
+        let form = |more: &str| {
+            let kind = client_assertion::TYPE;
+            format!("client_assertion_type={kind}&client_assertion={assertion}{more}")
+        };
+        let header = basic("shop:secret");
+        let table = [
+            (None, form(""), Ok("shop")),
+            (None, form("&client_id=other"), Ok("other")),
+            (
+                None,
+                form("&client_secret=secret"),
+                Err(CredentialsError::TwoMethods),
+            ),
+            (Some(header.as_str()), form(""), Err(CredentialsError::TwoMethods)),
+            (
+                None,
+                form("&client_assertion=x"),
+                Err(CredentialsError::Repeated("client_assertion")),
+            ),
+            (
+                None,
+                format!(
+                    "client_assertion_type={}&client_assertion=x",
+                    client_assertion::TYPE
+                ),
+                Err(CredentialsError::Missing),
+            ),
+        ];
+        for (authorization, form, expected) in table {
+            let parsed = parse(authorization, &form);
+            let parsed = parsed.as_ref().map(|credentials| {
+                assert_eq!(credentials.method, ClientAuthenticationMethod::PrivateKeyJwt);
+                credentials.client_id.as_str()
+            });
+            assert_eq!(parsed, expected.as_ref().copied(), "{form}");
         }
     }
 }

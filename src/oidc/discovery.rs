@@ -53,8 +53,11 @@ struct ProviderMetadata<'a> {
     subject_types_supported: [&'a str; 2],
     id_token_signing_alg_values_supported: [&'a str; 4],
     token_endpoint_auth_methods_supported: Vec<&'a str>,
+    token_endpoint_auth_signing_alg_values_supported: &'a [&'a str],
     revocation_endpoint_auth_methods_supported: Vec<&'a str>,
+    revocation_endpoint_auth_signing_alg_values_supported: &'a [&'a str],
     introspection_endpoint_auth_methods_supported: Vec<&'a str>,
+    introspection_endpoint_auth_signing_alg_values_supported: &'a [&'a str],
     code_challenge_methods_supported: [&'a str; 1],
     prompt_values_supported: [&'a str; 4],
     display_values_supported: [&'a str; 1],
@@ -64,7 +67,7 @@ struct ProviderMetadata<'a> {
     acr_values_supported: [&'a str; 1],
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
-    request_object_signing_alg_values_supported: Vec<&'a str>,
+    request_object_signing_alg_values_supported: &'a [&'a str],
     request_uri_parameter_supported: bool,
     require_request_uri_registration: bool,
     authorization_response_iss_parameter_supported: bool,
@@ -74,9 +77,11 @@ struct ProviderMetadata<'a> {
 pub fn document(issuer: &Issuer) -> Vec<u8> {
     let methods = ClientAuthenticationMethod::ALL.map(ClientAuthenticationMethod::as_str);
     // A public client may not introspect.
-    let with_a_secret = methods
+    let confidential = methods
         .into_iter()
         .filter(|method| *method != ClientAuthenticationMethod::None.as_str());
+    // Everything that a client signs is verified by the same keys.
+    let client_algorithms = SignatureAlgorithm::ALL.map(SignatureAlgorithm::as_str);
     let metadata = ProviderMetadata {
         issuer: issuer.as_str(),
         authorization_endpoint: issuer.endpoint(AUTHORIZATION_PATH),
@@ -93,8 +98,11 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         subject_types_supported: SubjectType::SUPPORTED,
         id_token_signing_alg_values_supported: SigningAlgorithm::ALL.map(SigningAlgorithm::name),
         token_endpoint_auth_methods_supported: methods.to_vec(),
+        token_endpoint_auth_signing_alg_values_supported: &client_algorithms,
         revocation_endpoint_auth_methods_supported: methods.to_vec(),
-        introspection_endpoint_auth_methods_supported: with_a_secret.collect(),
+        revocation_endpoint_auth_signing_alg_values_supported: &client_algorithms,
+        introspection_endpoint_auth_methods_supported: confidential.collect(),
+        introspection_endpoint_auth_signing_alg_values_supported: &client_algorithms,
         code_challenge_methods_supported: ["S256"],
         prompt_values_supported: ["none", "login", "consent", "select_account"],
         // What is shown whatever is asked for.
@@ -105,9 +113,7 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         acr_values_supported: SUPPORTED_ACR_VALUES,
         claims_parameter_supported: true,
         request_parameter_supported: true,
-        request_object_signing_alg_values_supported: SignatureAlgorithm::ALL
-            .map(SignatureAlgorithm::as_str)
-            .to_vec(),
+        request_object_signing_alg_values_supported: &client_algorithms,
         // The default of OpenID Connect Discovery is true, so it must be said.
         request_uri_parameter_supported: false,
         require_request_uri_registration: false,

@@ -1,11 +1,14 @@
-//! Client authentication at the token endpoint, revocation and introspection (RFC 6749 section 2.3).
+//! Client authentication at the token endpoint, revocation and introspection (RFC 6749 section 2.3, RFC 7523 section 3).
 //!
-//! Whatever is wrong (no such client, a method that it did not register, a wrong secret, a suspended client, one whose
-//! resource is gone) the answer is the same `invalid_client`: nothing tells a stranger which clients exist. A suspended
-//! client gets it even with the right secret; the log says why.
+//! Whatever is wrong (no such client, a method that it did not register, a wrong secret, a bad assertion, a suspended
+//! client, one whose resource is gone) the answer is the same `invalid_client`: nothing tells a stranger which clients exist.
+//! A suspended client gets it even with the right secret; the log says why, and the owner of a client is told what is wrong
+//! with its assertions.
+
+mod assertion;
 
 use crate::clock::Timestamp;
-use crate::oidc::client_credentials::{ClientCredentials, CredentialsError};
+use crate::oidc::client_credentials::{ClientCredentials, CredentialsError, Proof};
 use crate::oidc::error::ErrorCode;
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::parameters::Parameters;
@@ -34,9 +37,9 @@ impl Provider {
             Err(error) => {
                 admission.stranger().map_err(Failure::Limited)?;
                 return Err(match error {
-                    CredentialsError::Missing | CredentialsError::MalformedHeader => {
-                        invalid_client(error.to_string())
-                    }
+                    CredentialsError::Missing
+                    | CredentialsError::MalformedHeader
+                    | CredentialsError::UnknownAssertionType => invalid_client(error.to_string()),
                     _ => refused(ErrorCode::InvalidRequest, error.to_string()),
                 });
             }
@@ -46,7 +49,7 @@ impl Provider {
             .client(&credentials.client_id)
             .await
             .map_err(Fault::store("look up a client"))?;
-        match (check(record.as_ref(), &credentials, self.clock.now()), record) {
+        match (self.objection(record.as_ref(), &credentials).await?, record) {
             (None, Some(record)) => Ok(record),
             (reason, record) => {
                 // Before it is written down: a flood of failures must not fill the log.
@@ -61,6 +64,22 @@ impl Provider {
             }
         }
     }
+
+    /// Why `credentials` do not authenticate `record`. An assertion is looked at once everything else is known to be right,
+    /// since it counts once.
+    async fn objection(
+        &self,
+        record: Option<&ClientRecord>,
+        credentials: &ClientCredentials,
+    ) -> Result<Option<&'static str>, Failure> {
+        let objection = check(record, credentials, self.clock.now());
+        match (record, &credentials.proof) {
+            (Some(record), Proof::ClientAssertion(assertion)) if objection.is_none() => {
+                self.spend_assertion(record, assertion).await
+            }
+            _ => Ok(objection),
+        }
+    }
 }
 
 const NO_SUCH_CLIENT: &str = "no such client";
@@ -69,17 +88,18 @@ fn invalid_client(reason: impl Into<std::borrow::Cow<'static, str>>) -> Failure 
     refused_because(ErrorCode::InvalidClient, "client authentication failed", reason)
 }
 
-/// Why `credentials` do not authenticate `record`. The secret is compared before anything else is decided.
+/// Why `credentials` do not authenticate `record`, an assertion apart. The secret is compared before anything else is
+/// decided.
 fn check(
     record: Option<&ClientRecord>,
     credentials: &ClientCredentials,
     now: Timestamp,
 ) -> Option<&'static str> {
     let versions = record.map_or(&[][..], |record| record.secret_versions.as_slice());
-    let secret = credentials
-        .client_secret
-        .as_ref()
-        .map(|secret| compare(&TokenHash::of(secret.as_bytes()), versions, now));
+    let secret = match &credentials.proof {
+        Proof::ClientSecret(secret) => Some(compare(&TokenHash::of(secret.as_bytes()), versions, now)),
+        Proof::Nothing | Proof::ClientAssertion(_) => None,
+    };
     let Some(record) = record else {
         return Some(NO_SUCH_CLIENT);
     };

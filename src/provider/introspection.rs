@@ -22,7 +22,14 @@ use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
 
 /// The parameters that the endpoint knows. Others are ignored.
-const PARAMETERS: [&str; 4] = ["token", "token_type_hint", "client_id", "client_secret"];
+const PARAMETERS: [&str; 6] = [
+    "token",
+    "token_type_hint",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+];
 
 /// What is known of a token that is good now (section 2.2).
 #[derive(Debug, PartialEq, Eq)]

@@ -8,6 +8,10 @@ use crate::store::records::ClientRecord;
 pub trait Notices: Send + Sync + 'static {
     /// A request asked to send a person somewhere that is not registered. `shown` is what may be shown of the URI.
     fn redirect_uri_rejected(&self, client: &ClientRecord, shown: &str);
+
+    /// Somebody who says to be the client presented an assertion that does not authenticate it. `why` is a sentence about it,
+    /// which goes on after "the assertion is refused:" and shows nothing of what was sent.
+    fn client_assertion_rejected(&self, client: &ClientRecord, why: &'static str);
 }
 
 /// Tells nobody.
@@ -16,4 +20,6 @@ pub struct Untold;
 
 impl Notices for Untold {
     fn redirect_uri_rejected(&self, _: &ClientRecord, _: &str) {}
+
+    fn client_assertion_rejected(&self, _: &ClientRecord, _: &'static str) {}
 }

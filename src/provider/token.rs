@@ -25,10 +25,12 @@ mod mint;
 
 /// The parameters that the endpoint knows and that may come once. `resource` may come more than once (RFC 8707 section 2);
 /// others are ignored (RFC 6749 section 3.2).
-const PARAMETERS: [&str; 8] = [
+const PARAMETERS: [&str; 10] = [
     "grant_type",
     "client_id",
     "client_secret",
+    "client_assertion",
+    "client_assertion_type",
     "code",
     "redirect_uri",
     "code_verifier",

@@ -15,6 +15,7 @@ pub(super) mod interactions;
 pub(super) mod refresh_tokens;
 pub(super) mod secret_versions;
 pub(super) mod sessions;
+pub(super) mod spent_jtis;
 pub(super) mod throttle;
 pub(super) mod token_lifetimes;
 pub(super) mod users;
@@ -23,6 +24,7 @@ pub(super) mod writable;
 use async_trait::async_trait;
 
 use super::key_value::Engine;
+use super::key_value::tables::SpentJti;
 use super::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
     CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
@@ -31,7 +33,7 @@ use super::records::{
 use super::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use super::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, Store, StoreError,
+    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 use crate::clock::Timestamp;
 use crate::oidc::consent::Consent;
@@ -391,6 +393,22 @@ impl<E: Engine> Store for E {
     async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError> {
         let jti = *jti;
         self.write(move |transaction, _| access_tokens::revoke(transaction, &jti, expires_at))
+            .await
+    }
+
+    async fn spend_jti(
+        &self,
+        client: &ResourceUid,
+        jti: &TokenHash,
+        forget_at: Timestamp,
+        capacity: u64,
+    ) -> Result<SpendJti, StoreError> {
+        let spent = SpentJti {
+            client_uid: client.clone(),
+            forget_at,
+        };
+        let jti = *jti;
+        self.write(move |transaction, now| spent_jtis::spend(transaction, now, &jti, &spent, capacity))
             .await
     }
 

@@ -77,6 +77,9 @@ impl ClientRecord {
 /// however many there are.
 pub const MAX_SECRET_VERSIONS: usize = 4;
 
+/// How many `jti`s of one client are remembered at once, each for as long as what it names could be presented again.
+pub const MAX_SPENT_JTIS: u64 = 10_000;
+
 /// Which requests to rotate a client secret were carried out: the values of the annotations that asked for it. A value
 /// that was carried out does nothing when it is seen again.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -269,6 +269,20 @@ async fn what_does_not_fit_together_is_refused() {
         let spec = with("tokenEndpointAuthMethods", &methods);
         refused(world, "OidcClient", "tokenEndpointAuthMethods", &spec).await;
     }
+    // What an app signs is verified by keys that it registers, and a public client has none to sign with.
+    let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "x".repeat(43)}]});
+    for methods in [
+        json!(["private_key_jwt"]),
+        json!(["client_secret_basic", "private_key_jwt"]),
+    ] {
+        let mut spec = with("tokenEndpointAuthMethods", &methods);
+        refused(world, "OidcClient", "jwks", &spec).await;
+        set(&mut spec, "jwks", &keys);
+        assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());
+    }
+    let mut spec = with("tokenEndpointAuthMethods", &json!(["private_key_jwt", "none"]));
+    set(&mut spec, "jwks", &keys);
+    refused(world, "OidcClient", "tokenEndpointAuthMethods", &spec).await;
     // A public client is never let off PKCE.
     let mut spec = with("pkce", &json!("Optional"));
     assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());

@@ -146,10 +146,23 @@ async fn a_change_is_registered_and_the_secret_stays() {
 /// RFC 6749 section 2.1: a public client has no credential.
 #[tokio::test]
 async fn a_public_client_gets_no_secret() {
+    gets_no_secret("public", "tokenEndpointAuthMethods: [none]").await;
+}
+
+/// A client that signs (RFC 7523) keeps its private key to itself, and its Secret holds nothing secret.
+#[tokio::test]
+async fn rule_32_a_client_that_signs_gets_no_secret() {
+    let jwks =
+        r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let spec = format!("tokenEndpointAuthMethods: [private_key_jwt]\njwks: {jwks}");
+    gets_no_secret("signing", &spec).await;
+}
+
+async fn gets_no_secret(name: &str, methods: &str) {
     let world = World::shared();
-    let namespace = world.namespace("public").await;
+    let namespace = world.namespace(name).await;
     let controller = Controller::start(world, memory(), &namespace).await;
-    let spec = format!("{SHOP}\ntokenEndpointAuthMethods: [none]");
+    let spec = format!("{SHOP}\n{methods}");
     create(world, &client(&namespace, "spa", &spec)).await;
     let resource = wait_for(world, &namespace, "spa", READY).await;
     assert_eq!(resource.status.unwrap().secret_versions, []);

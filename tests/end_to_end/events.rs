@@ -1,5 +1,7 @@
 //! What strangers at the sign-in page can make claviger say to the owner of a client.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -82,4 +84,45 @@ async fn rule_85_a_rejected_redirect_uri_is_an_event_and_thousands_are_a_few() {
     assert_eq!(count("failed"), 0);
     let events = events(world, &served).await;
     assert!((1..=5).contains(&events.len()), "{} Events", events.len());
+}
+
+/// An assertion that does not authenticate a client is an Event on its `OidcClient`, which says what is wrong with it and shows
+/// nothing of it; whoever sent it is not told.
+#[tokio::test]
+async fn rule_32_what_is_wrong_with_an_assertion_is_an_event() {
+    let world = World::shared();
+    let served = world.serve(StoreKind::Memory).await;
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let spec = json!({"tokenEndpointAuthMethods": ["private_key_jwt"], "jwks": {"keys": [key]}});
+    served.register("shop", spec).await;
+    let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let sub = format!("{}.shop", served.namespace);
+    let claims = encode(json!({"sub": sub, "jti": "marked"}));
+    let assertion = format!(
+        "{}.{claims}.{}",
+        encode(json!({"alg": "EdDSA"})),
+        encode(json!("marked"))
+    );
+    let form = [
+        ("grant_type", "client_credentials"),
+        (
+            "client_assertion_type",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        ),
+        ("client_assertion", assertion.as_str()),
+    ];
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = served.claviger.url("/api/token/v2");
+    let response = http.post(url).form(&form).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(!response.text().await.unwrap().contains("signature"));
+    let event = poll::until("an Event", PATIENCE, async || {
+        Ok(events(world, &served).await.pop())
+    })
+    .await
+    .unwrap();
+    assert_eq!(event.regarding.unwrap().name.as_deref(), Some("shop"));
+    assert_eq!(event.reason.as_deref(), Some("ClientAssertionRejected"));
+    let note = event.note.unwrap();
+    assert!(note.contains("signature") && !note.contains("marked"), "{note}");
 }

@@ -84,10 +84,16 @@ impl TestApp {
 
     /// Before the first complete list of clients and users.
     pub(crate) fn unprovisioned(issuer: &str) -> Self {
-        listen_everywhere();
         let clock = Arc::new(TestClock::new());
+        let store = FaultyStore::new(MemoryStore::new(clock.clone()));
+        Self::over(issuer, clock, store)
+    }
+
+    /// With what `store` holds already.
+    pub(crate) fn over(issuer: &str, clock: Arc<TestClock>, store: FaultyStore) -> Self {
+        listen_everywhere();
         let random = Arc::new(SeededRandom::new(7));
-        let store = Arc::new(FaultyStore::new(MemoryStore::new(clock.clone())));
+        let store = Arc::new(store);
         let hasher = Arc::new(CountingHasher::default());
         let keyring = KEYRING.clone();
         let live = LiveKeyring::new(keyring.clone(), clock.now());

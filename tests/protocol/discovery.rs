@@ -6,10 +6,12 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::oidc::client::ClientAuthenticationMethod;
+use claviger::oidc::client_assertion::TYPE;
 use http::{Request, StatusCode};
 use serde_json::json;
 
 use crate::app::{ISSUER, TestApp, basic, client_request, secret};
+use crate::client_keys::KEYS;
 use crate::faulty_store::Fault;
 
 const CONFIGURATION: &str = "/.well-known/openid-configuration";
@@ -99,15 +101,25 @@ async fn rule_55_discovery_advertises_what_works() {
         ),
         (
             "token_endpoint_auth_methods_supported",
-            json!(["client_secret_basic", "client_secret_post", "none"]),
+            json!([
+                "client_secret_basic",
+                "client_secret_post",
+                "private_key_jwt",
+                "none"
+            ]),
         ),
         (
             "revocation_endpoint_auth_methods_supported",
-            json!(["client_secret_basic", "client_secret_post", "none"]),
+            json!([
+                "client_secret_basic",
+                "client_secret_post",
+                "private_key_jwt",
+                "none"
+            ]),
         ),
         (
             "introspection_endpoint_auth_methods_supported",
-            json!(["client_secret_basic", "client_secret_post"]),
+            json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]),
         ),
         ("code_challenge_methods_supported", json!(["S256"])),
         ("authorization_response_iss_parameter_supported", json!(true)),
@@ -186,6 +198,12 @@ async fn rule_55_grant_types_and_methods_are_those_that_work() {
         registration.initial_secret_versions.clear();
     })
     .await;
+    app.register_client("signing", |registration| {
+        registration.client.token_endpoint_auth_methods =
+            BTreeSet::from([ClientAuthenticationMethod::PrivateKeyJwt]);
+        registration.client.jwks = KEYS.jwks();
+    })
+    .await;
     let document = app.get(AUTHORIZATION_SERVER).await.json();
     let lists = |member: &str, value: &str| {
         document[member]
@@ -223,6 +241,31 @@ async fn rule_55_grant_types_and_methods_are_those_that_work() {
     for endpoint in ["token", "revocation", "introspection"] {
         let path = document[format!("{endpoint}_endpoint")].as_str().unwrap();
         let path = path.strip_prefix(ISSUER).unwrap();
+        let algorithms = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+        for algorithm in ["RS256", "PS256", "ES256", "EdDSA", "HS256", "none"] {
+            let now = app.now().as_second();
+            let claims = json!({
+                "iss": "team-a.signing", "sub": "team-a.signing", "aud": ISSUER, "exp": now + 60,
+                "jti": format!("{endpoint} {algorithm}"),
+            });
+            let assertion = KEYS.sign(&json!({"alg": algorithm}), &claims);
+            let form = [
+                ("client_assertion_type", TYPE),
+                ("client_assertion", assertion.as_str()),
+                ("token", "x"),
+                ("grant_type", "refresh_token"),
+            ];
+            let response = app.send(client_request(path, None, &form)).await;
+            assert_eq!(
+                response.status != StatusCode::UNAUTHORIZED,
+                lists(&algorithms, algorithm),
+                "{algorithm} at {path}"
+            );
+            assert!(lists(
+                &format!("{endpoint}_endpoint_auth_methods_supported"),
+                "private_key_jwt"
+            ));
+        }
         for (method, header, credentials) in &ways {
             let mut form = credentials.clone();
             form.extend([("token", "x"), ("grant_type", "refresh_token")]);

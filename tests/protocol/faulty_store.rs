@@ -1,7 +1,7 @@
-//! The real memory store with faults put in front of it: what a test sees of a store that is away, or of a bug below a
+//! A real store, that in memory mostly, with faults put in front of it: what a test sees of a store that is away, or of a bug below a
 //! handler.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use claviger::clock::Timestamp;
@@ -18,7 +18,7 @@ use claviger::store::records::{
 use claviger::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use claviger::store::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, Store, StoreError,
+    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 
 /// What happens at an operation.
@@ -32,13 +32,18 @@ pub(crate) enum Fault {
 
 /// The store.
 pub(crate) struct FaultyStore {
-    inner: MemoryStore,
+    inner: Arc<dyn Store>,
     fault: Mutex<Option<(&'static str, Fault)>>,
 }
 
 impl FaultyStore {
     /// Without a fault.
     pub(crate) fn new(inner: MemoryStore) -> Self {
+        Self::over(Arc::new(inner))
+    }
+
+    /// Before any store.
+    pub(crate) fn over(inner: Arc<dyn Store>) -> Self {
         Self {
             inner,
             fault: Mutex::new(None),
@@ -380,6 +385,17 @@ impl Store for FaultyStore {
     async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError> {
         self.reach("revoke_access_token")?;
         self.inner.revoke_access_token(jti, expires_at).await
+    }
+
+    async fn spend_jti(
+        &self,
+        client: &ResourceUid,
+        jti: &TokenHash,
+        forget_at: Timestamp,
+        capacity: u64,
+    ) -> Result<SpendJti, StoreError> {
+        self.reach("spend_jti")?;
+        self.inner.spend_jti(client, jti, forget_at, capacity).await
     }
 
     async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError> {

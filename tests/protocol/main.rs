@@ -45,6 +45,7 @@ mod opaque_access_token;
 mod pages;
 mod pairwise;
 mod password;
+mod private_key_jwt;
 mod rate_limits;
 mod redirect_uri;
 mod refresh_token;

@@ -23,6 +23,7 @@ mod refresh_tokens;
 mod secret_versions;
 mod sessions;
 mod sled_only;
+mod spent_jtis;
 mod throttle;
 mod users;
 
@@ -151,6 +152,12 @@ for_each_back_end! {
         rule_38_a_family_dies_at_its_absolute_end,
         a_first_token_is_cut_to_its_grant,
         rule_88_a_loop_of_refreshes_is_bounded,
+    }
+    spent_jtis {
+        rule_32_a_jti_counts_once,
+        rule_32_a_jti_counts_once_for_64_at_once,
+        rule_88_a_client_has_room_for_so_many_jtis,
+        a_removed_client_takes_its_jtis_with_it,
     }
     throttle {
         rule_68_the_wait_grows_and_ends,

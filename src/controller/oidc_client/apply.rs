@@ -30,7 +30,7 @@ pub(super) async fn apply(
     expected: Expected,
 ) -> Result<Applied, kube::Error> {
     let client_secret = match record.secret_versions.last() {
-        Some(newest) if !valid.client.is_public() => {
+        Some(newest) if valid.client.has_secret() => {
             let secret =
                 context
                     .keyring

@@ -19,7 +19,7 @@ use crate::store::records::{ClientRecord, Digest, ObservedRotation, ResourceRef}
 /// The label that names the client.
 const CLIENT_LABEL: &str = "claviger.dev/client";
 
-/// The Secret; without `client_secret` for a public client.
+/// The Secret; without `client_secret` for a client that has none.
 pub(super) fn secret(
     valid: &ValidClient,
     client_secret: Option<&str>,

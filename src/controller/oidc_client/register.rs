@@ -53,7 +53,7 @@ pub(super) async fn register(
         "client_registered"
     };
     let has_versions = known.is_some_and(|record| !record.secret_versions.is_empty());
-    let initial = if valid.client.is_public() || has_versions {
+    let initial = if !valid.client.has_secret() || has_versions {
         Some(Vec::new())
     } else {
         initial_versions(
@@ -180,7 +180,7 @@ fn is_current(record: &ClientRecord, valid: &ValidClient) -> bool {
         && record.resource == valid.resource
         && record.secret_name == valid.secret_name
         && record.absent_since.is_none()
-        && (valid.client.is_public() || !record.secret_versions.is_empty())
+        && (!valid.client.has_secret() || !record.secret_versions.is_empty())
 }
 
 /// The requests to rotate that are carried out when a client begins: those that its status tells of, when the store was

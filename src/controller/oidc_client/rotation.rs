@@ -129,7 +129,7 @@ pub(super) fn decide(
     let Some((newest, older)) = record.secret_versions.split_last() else {
         return Decision::Keep;
     };
-    if record.client.is_public() {
+    if !record.client.has_secret() {
         return Decision::Keep;
     }
     if requests.ask_for_end(&record.observed_rotation) {
@@ -160,7 +160,7 @@ fn due_at(plan: &Plan, newest: &SecretVersion) -> Option<Timestamp> {
 
 /// When the secret is replaced next by the schedule.
 pub(super) fn next_rotation(plan: &Plan, record: &ClientRecord) -> Option<Timestamp> {
-    if record.client.is_public() {
+    if !record.client.has_secret() {
         return None;
     }
     due_at(plan, record.secret_versions.last()?)

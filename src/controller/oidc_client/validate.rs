@@ -94,6 +94,7 @@ pub(super) fn validate(
     } = &resource.spec;
 
     let methods = methods_of(token_endpoint_auth_methods)?;
+    let jwks = jwks::keys(jwks.as_ref(), &methods)?;
     let grant_types = grant_types_of(grant_types, redirect_uris, &methods)?;
     for (index, uri) in redirect_uris.iter().enumerate() {
         RedirectUri::parse(uri)
@@ -126,7 +127,7 @@ pub(super) fn validate(
         allowed_origins: allowed_origins.clone(),
         grant_types,
         scopes: scopes.iter().copied().collect::<ScopeSet>(),
-        jwks: jwks::keys(jwks.as_ref())?,
+        jwks,
         pkce: pkce_of(*pkce, token_endpoint_auth_methods)?,
         token_endpoint_auth_methods: methods,
         consent: consent_of(*consent, settings)?,
@@ -241,7 +242,7 @@ fn grant_types_of(
     if acts_for_itself && methods.contains(&ClientAuthenticationMethod::None) {
         return Err(invalid(
             "spec.grantTypes",
-            "with client_credentials needs a client with a secret: anybody can say that they are a public client (none)",
+            "with client_credentials needs a client that authenticates: anybody can say that they are a public client (none)",
         ));
     }
     if has_codes && redirect_uris.is_empty() {
@@ -259,6 +260,7 @@ fn methods_of(given: &[TokenEndpointAuthMethod]) -> Result<BTreeSet<ClientAuthen
         .map(|method| match method {
             TokenEndpointAuthMethod::ClientSecretBasic => ClientAuthenticationMethod::ClientSecretBasic,
             TokenEndpointAuthMethod::ClientSecretPost => ClientAuthenticationMethod::ClientSecretPost,
+            TokenEndpointAuthMethod::PrivateKeyJwt => ClientAuthenticationMethod::PrivateKeyJwt,
             TokenEndpointAuthMethod::None => ClientAuthenticationMethod::None,
         })
         .collect();

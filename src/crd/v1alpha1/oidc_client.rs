@@ -61,8 +61,12 @@ use super::schema;
 #[x_kube(validation = Rule::new("!('none' in self.tokenEndpointAuthMethods) || size(self.tokenEndpointAuthMethods) == 1")
     .message("tokenEndpointAuthMethods with none (a public client) cannot have another method beside it")
     .field_path(".tokenEndpointAuthMethods"))]
+#[x_kube(validation = Rule::new("!('private_key_jwt' in self.tokenEndpointAuthMethods) || has(self.jwks)")
+    .message("jwks is required with the method private_key_jwt: the public keys of what the app signs with")
+    .reason(Reason::FieldValueRequired)
+    .field_path(".jwks"))]
 #[x_kube(validation = Rule::new("!('client_credentials' in self.grantTypes) || !('none' in self.tokenEndpointAuthMethods)")
-    .message("grantTypes with client_credentials needs a client with a secret: anybody can say that they are a public client (none)")
+    .message("grantTypes with client_credentials needs a client that authenticates: anybody can say that they are a public client (none)")
     .field_path(".grantTypes"))]
 #[x_kube(validation = Rule::new("self.pkce != 'Optional' || !('none' in self.tokenEndpointAuthMethods)")
     .message("pkce cannot be Optional for a public client (tokenEndpointAuthMethods: [none]), whose codes nothing else protects")
@@ -131,15 +135,15 @@ pub struct OidcClientSpec {
     #[schemars(schema_with = "schema::resources")]
     pub resource_identifiers: Vec<String>,
 
-    /// How the app authenticates at the token endpoint; any method of the list is accepted. `none` makes it a public
-    /// client without a secret.
+    /// How the app authenticates at the token endpoint; any method of the list is accepted. `private_key_jwt` is by what the
+    /// app signs with a key of `jwks`; alone it leaves the app without a secret. `none` makes it a public client.
     #[serde(default = "default_token_endpoint_auth_methods")]
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub token_endpoint_auth_methods: Vec<TokenEndpointAuthMethod>,
 
-    /// Public keys of the app, a JWK Set. What the app signs with them, such as a request object, is verified by these and
-    /// nothing else.
+    /// Public keys of the app, a JWK Set. What the app signs with them, such as a client assertion or a request object, is
+    /// verified by these and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::jwks")]
     pub jwks: Option<JwkSet>,
@@ -251,6 +255,7 @@ pub enum Scope {
 pub enum TokenEndpointAuthMethod {
     ClientSecretBasic,
     ClientSecretPost,
+    PrivateKeyJwt,
     None,
 }
 

@@ -22,6 +22,15 @@ pub(in crate::store) struct StoredCode {
     pub(in crate::store) code: AuthorizationCodeRecord,
 }
 
+/// A `jti` that was presented, under its hash.
+#[derive(Serialize, Deserialize)]
+pub(in crate::store) struct SpentJti {
+    /// Who signed it.
+    pub(in crate::store) client_uid: ResourceUid,
+    /// Until when it is remembered.
+    pub(in crate::store) forget_at: Timestamp,
+}
+
 /// Prefixes, in one place so that a test sees them all.
 pub(in crate::store) mod prefix {
     pub(in crate::store) const CLUSTER: u8 = b'l';
@@ -43,6 +52,8 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const REFRESH_TOKENS: u8 = b'R';
     pub(in crate::store) const ACCESS_TOKENS: u8 = b'B';
     pub(in crate::store) const REVOKED_ACCESS_TOKENS: u8 = b'D';
+    pub(in crate::store) const SPENT_JTIS: u8 = b'J';
+    pub(in crate::store) const SPENT_JTIS_OF_CLIENT: u8 = b'j';
     pub(in crate::store) const CONSENTS: u8 = b'K';
     pub(in crate::store) const SESSIONS_OF_USER: u8 = b'1';
     pub(in crate::store) const INTERACTIONS_OF_SESSION: u8 = b'2';
@@ -101,6 +112,8 @@ pub(in crate::store) const ACCESS_TOKENS: Table<AccessTokenRecord> =
 /// Until when it is remembered that an access token without a grant was revoked, by the hash of its `jti`.
 pub(in crate::store) const REVOKED_ACCESS_TOKENS: Table<Timestamp> =
     Table::new(prefix::REVOKED_ACCESS_TOKENS, "revoked access token");
+/// What clients signed that counts once, by the hash of its `jti`.
+pub(in crate::store) const SPENT_JTIS: Table<SpentJti> = Table::new(prefix::SPENT_JTIS, "spent jti");
 /// Allowed scopes by user and client.
 pub(in crate::store) const CONSENTS: Table<Consent> = Table::new(prefix::CONSENTS, "consent");
 
@@ -113,6 +126,8 @@ pub(in crate::store) const CLIENTS_OF_ORIGIN: Index = Index::new(prefix::CLIENTS
 pub(in crate::store) const SESSIONS_OF_USER: Index = Index::new(prefix::SESSIONS_OF_USER);
 /// Session hash to interaction hash.
 pub(in crate::store) const INTERACTIONS_OF_SESSION: Index = Index::new(prefix::INTERACTIONS_OF_SESSION);
+/// Client uid to when a `jti` is forgotten, with its hash.
+pub(in crate::store) const SPENT_JTIS_OF_CLIENT: Index = Index::new(prefix::SPENT_JTIS_OF_CLIENT);
 /// Client uid to grant id.
 pub(in crate::store) const GRANTS_OF_CLIENT: Index = Index::new(prefix::GRANTS_OF_CLIENT);
 /// User uid to grant id.
@@ -152,7 +167,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 34);
+        assert_eq!(prefixes.len(), 36);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -14,8 +14,8 @@ use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::operations::{
-    access_tokens, authorization_codes, clients, grants, interactions, refresh_tokens, sessions, throttle,
-    users,
+    access_tokens, authorization_codes, clients, grants, interactions, refresh_tokens, sessions, spent_jtis,
+    throttle, users,
 };
 
 /// Absent clients and users are purged after this long.
@@ -35,6 +35,7 @@ pub(in crate::store) enum Subject {
     RefreshToken(TokenHash),
     AccessToken(TokenHash),
     RevokedAccessToken(TokenHash),
+    SpentJti(TokenHash),
     Client(ResourceUid),
     User(ResourceUid),
 }
@@ -59,6 +60,7 @@ impl Subject {
             Self::RefreshToken(hash) => (b'R', hash.as_bytes()),
             Self::AccessToken(hash) => (b'T', hash.as_bytes()),
             Self::RevokedAccessToken(jti) => (b'D', jti.as_bytes()),
+            Self::SpentJti(jti) => (b'J', jti.as_bytes()),
             Self::Client(uid) => (b'C', uid.as_str().as_bytes()),
             Self::User(uid) => (b'U', uid.as_str().as_bytes()),
         };
@@ -79,6 +81,7 @@ impl Subject {
             b'R' => Self::RefreshToken(hash()?),
             b'T' => Self::AccessToken(hash()?),
             b'D' => Self::RevokedAccessToken(hash()?),
+            b'J' => Self::SpentJti(hash()?),
             b'C' => Self::Client(ResourceUid::new(text()?)),
             b'U' => Self::User(ResourceUid::new(text()?)),
             _ => return None,
@@ -183,6 +186,13 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
             remove_if_due(transaction, now, ends_at, |transaction| {
                 access_tokens::forget_revoked(transaction, jti);
                 Ok(())
+            })
+        }
+        Subject::SpentJti(jti) => {
+            let spent = spent_jtis::by_key(transaction, jti)?;
+            let ends_at = spent.as_ref().map(|spent| spent.forget_at);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                spent.map_or(Ok(()), |spent| spent_jtis::forget(transaction, jti, &spent))
             })
         }
         Subject::Client(uid) => {

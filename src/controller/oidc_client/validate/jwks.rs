@@ -1,7 +1,10 @@
 //! `spec.jwks`: public keys, checked with the library that will verify with them.
 
+use std::collections::BTreeSet;
+
 use crate::controller::condition::Verdict;
 use crate::crd::v1alpha1 as crd;
+use crate::oidc::client::ClientAuthenticationMethod;
 use crate::oidc::jwk::{Jwk, JwkError, PublicMembers, SignatureAlgorithm};
 
 use super::invalid;
@@ -11,8 +14,17 @@ const MAX_KEYS: usize = 8;
 /// As many characters of a `kid` as the schema takes.
 const MAX_KID: usize = 128;
 
-pub(super) fn keys(given: Option<&crd::JwkSet>) -> Result<Vec<Jwk>, Verdict> {
+pub(super) fn keys(
+    given: Option<&crd::JwkSet>,
+    methods: &BTreeSet<ClientAuthenticationMethod>,
+) -> Result<Vec<Jwk>, Verdict> {
     let Some(crd::JwkSet { keys }) = given else {
+        if methods.contains(&ClientAuthenticationMethod::PrivateKeyJwt) {
+            return Err(invalid(
+                "spec.jwks",
+                "is required with the method private_key_jwt: the public keys of what the app signs with",
+            ));
+        }
         return Ok(Vec::new());
     };
     if !(1..=MAX_KEYS).contains(&keys.len()) {

@@ -183,6 +183,14 @@ fn keys_and_uris_after_sign_out_are_checked() {
             "spec.jwks.keys ",
         ),
         (
+            "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [private_key_jwt]}",
+            "spec.jwks is required",
+        ),
+        (
+            "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [private_key_jwt, none], jwks: {keys: []}}",
+            "spec.tokenEndpointAuthMethods with none",
+        ),
+        (
             "{redirectUris: [https://a.example], jwks: {keys: [{kty: oct}]}}",
             "spec.jwks.keys[0] ",
         ),

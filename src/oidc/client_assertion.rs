@@ -1,0 +1,110 @@
+//! `private_key_jwt`: an assertion that a client signs in place of a secret (RFC 7523 section 3, OpenID Connect Core
+//! section 9).
+//!
+//! Decisions where the specifications leave the choice:
+//! - `aud` is the issuer, as one string. The URL of the token endpoint, which RFC 7523 allows too, is refused, and so is a
+//!   list: what was made for somebody else as well could be used here by them (FAPI 2.0 Security Profile section 5.3.2.1);
+//! - `exp` is at most five minutes ahead, and `jti` is required: for that long, who keeps it keeps it;
+//! - times are whole seconds; `nbf` and `iat` may be half a minute ahead, for clocks that differ. `exp` has no such grace.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::client::Client;
+use super::issuer::Issuer;
+use super::jws::{self, Jws, Rejected};
+
+/// `client_assertion_type` (RFC 7523 section 2.2).
+pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// `typ` of draft-ietf-oauth-rfc7523bis, and the general one that libraries send.
+const TYPES: [&str; 2] = ["client-authentication+jwt", "JWT"];
+/// The longest life from now on, in seconds.
+const MAX_LIFETIME: i64 = 5 * 60;
+/// How far ahead another clock may be, in seconds.
+const MAX_AHEAD: i64 = 30;
+
+/// What is read of an assertion.
+#[derive(Deserialize)]
+struct Claims {
+    iss: Option<String>,
+    sub: Option<String>,
+    // Any value: one that is no string is told apart from none, and a list is refused.
+    aud: Option<Value>,
+    exp: Option<i64>,
+    nbf: Option<i64>,
+    iat: Option<i64>,
+    jti: Option<String>,
+}
+
+/// An assertion with nothing wrong in itself; whether it was presented before is not known yet.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Valid {
+    /// Names the assertion among those of its client.
+    pub jti: String,
+    /// From this second on nobody accepts it any more, whose clock is as far off as we bear with.
+    pub forget_at: i64,
+}
+
+/// The client that an assertion says it is of, for a request without `client_id` (RFC 7521 section 4.2). Only to look it up:
+/// nothing is verified.
+pub fn claimed_client(assertion: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: Option<String>,
+    }
+    Jws::parse(assertion).ok()?.claims::<Claims>().ok()?.sub
+}
+
+/// Checks everything about an assertion of `client` that can be seen in it. `now` is in seconds.
+pub fn verify(assertion: &str, client: &Client, issuer: &Issuer, now: i64) -> Result<Valid, Rejected> {
+    if client.jwks.is_empty() {
+        return Err(Rejected("the client has no registered keys (jwks)"));
+    }
+    let claims: Claims = jws::verify(assertion, &client.jwks, &TYPES)?;
+    let client_id = Some(client.client_id.as_str());
+    if claims.iss.as_deref() != client_id {
+        return Err(Rejected("its iss is not the client_id"));
+    }
+    if claims.sub.as_deref() != client_id {
+        return Err(Rejected("its sub is not the client_id"));
+    }
+    check_audience(claims.aud.as_ref(), issuer)?;
+    let exp = check_times(&claims, now)?;
+    match claims.jti {
+        Some(jti) if !jti.is_empty() => Ok(Valid {
+            jti,
+            forget_at: exp.saturating_add(MAX_AHEAD),
+        }),
+        _ => Err(Rejected("it has no jti")),
+    }
+}
+
+fn check_audience(aud: Option<&Value>, issuer: &Issuer) -> Result<(), Rejected> {
+    match aud {
+        None => Err(Rejected("it has no aud")),
+        Some(Value::String(aud)) if aud == issuer.as_str() => Ok(()),
+        Some(Value::String(_)) => Err(Rejected(
+            "its aud is not the issuer (the URL of an endpoint is not accepted)",
+        )),
+        Some(_) => Err(Rejected("its aud is not a single string, the issuer")),
+    }
+}
+
+/// `exp`, where all times are right.
+fn check_times(claims: &Claims, now: i64) -> Result<i64, Rejected> {
+    let Some(exp) = claims.exp else {
+        return Err(Rejected("it has no exp"));
+    };
+    if exp <= now {
+        return Err(Rejected("it has expired"));
+    }
+    if exp.saturating_sub(now) > MAX_LIFETIME + MAX_AHEAD {
+        return Err(Rejected("its exp is more than five minutes ahead"));
+    }
+    let ahead = |begin: i64| begin.saturating_sub(now) > MAX_AHEAD;
+    if claims.nbf.is_some_and(ahead) || claims.iat.is_some_and(ahead) {
+        return Err(Rejected("its nbf or iat is in the future"));
+    }
+    Ok(exp)
+}
