@@ -133,6 +133,18 @@ impl Browser {
         self.send(request).await
     }
 
+    /// Posts a form that is on no page of the server's but on one of this origin, and follows nothing. Cookies are sent along,
+    /// which is more than a real browser does.
+    pub async fn post_from(&self, origin: &str, url: &Url, fields: &[(String, String)]) -> Result<Page> {
+        let request = self
+            .http
+            .post(url.clone())
+            .header(ORIGIN, origin)
+            .header("Sec-Fetch-Site", "cross-site")
+            .form(fields);
+        self.send(request).await
+    }
+
     /// Follows redirects until there is a page to look at, or until one leads to `stop`.
     pub async fn follow(&self, mut page: Page, stop: &str) -> Result<Arrival> {
         for _ in 0..MOST_PAGES {
