@@ -81,6 +81,35 @@ async fn rule_55_an_issuer_path_is_no_pattern() {
     assert_eq!(other.status, StatusCode::NOT_FOUND);
 }
 
+/// What claviger does not have, peers have had trouble with, or both, is advertised by nothing: session management by an
+/// iframe, front-channel logout, registration of clients by themselves, token exchange.
+#[tokio::test]
+async fn rule_55_what_claviger_does_not_have_is_not_advertised() {
+    let app = TestApp::new().await;
+    let document = app.get(CONFIGURATION).await.json();
+    for member in [
+        "check_session_iframe",
+        "frontchannel_logout_supported",
+        "registration_endpoint",
+        "device_authorization_endpoint",
+        "service_documentation",
+        "userinfo_signing_alg_values_supported",
+        "id_token_encryption_alg_values_supported",
+    ] {
+        assert_eq!(document.get(member), None, "{member}");
+    }
+    let grant_types = document["grant_types_supported"].as_array().unwrap();
+    for grant_type in [
+        "implicit",
+        "password",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "urn:ietf:params:oauth:grant-type:device_code",
+    ] {
+        assert!(!grant_types.contains(&json!(grant_type)), "{grant_type}");
+    }
+}
+
 /// Every endpoint that is advertised is there, and nothing is advertised that does not work.
 #[tokio::test]
 async fn rule_55_discovery_advertises_what_works() {

@@ -60,4 +60,5 @@ mod sign_out;
 mod throttle;
 mod tls;
 mod token;
+mod token_kinds;
 mod userinfo;
