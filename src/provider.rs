@@ -41,6 +41,7 @@ pub mod token;
 pub mod userinfo;
 
 mod access_token;
+mod audience;
 mod client_authentication;
 mod grant;
 mod id_token_hint;

@@ -54,6 +54,8 @@ pub enum RegisterClient {
     ClientIdHeld(ResourceRef),
     /// Another resource of the namespace holds the Secret's name; nothing was written.
     SecretNameHeld(ResourceRef),
+    /// Another resource holds this one of its `resource_identifiers`; nothing was written.
+    ResourceIdentifierHeld(String, ResourceRef),
     /// The `client_id` is, or was, the subject of a person; nothing was written. In a token of a client that acts for
     /// itself it would be taken for theirs (RFC 9068 section 5, RFC 9700 section 4.15).
     ClientIdIsSubject,
@@ -241,8 +243,9 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `SELECT FROM users WHERE subject = $4` and the same of `retired_subjects`; `DELETE FROM clients WHERE namespace =
     /// $2 AND name = $3 AND uid <> $1`; `INSERT INTO clients … ON CONFLICT (uid) DO
-    /// UPDATE SET … , absent_since = NULL`; a violation of `UNIQUE (client_id)` or `UNIQUE (namespace, secret_name)` rolls
-    /// back, and a `SELECT` names the holder.
+    /// UPDATE SET … , absent_since = NULL`; `DELETE FROM resource_identifiers WHERE client_uid = $1` and `INSERT INTO
+    /// resource_identifiers`; a violation of `UNIQUE (client_id)`, of `UNIQUE (namespace, secret_name)` or of
+    /// `resource_identifiers`' primary key `identifier` rolls back, and a `SELECT` names the holder.
     async fn register_client(&self, registration: ClientRegistration) -> Result<RegisterClient, StoreError>;
 
     /// Notes the digest of what is done for a client, after its status was written.
@@ -295,6 +298,11 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `SELECT … FROM clients`.
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;
+
+    /// The client that holds one of its `resource_identifiers`, suspended and absent ones included.
+    ///
+    /// SQL: `SELECT … FROM clients JOIN resource_identifiers ON client_uid = uid WHERE identifier = $1`.
+    async fn resource_server(&self, identifier: &str) -> Result<Option<ClientRecord>, StoreError>;
 
     /// Whether any live client registered `origin` for its scripts: a CORS preflight does not say which client asks.
     ///

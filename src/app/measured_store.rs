@@ -99,6 +99,7 @@ measured! {
     client(client_id: &ClientId) -> Option<ClientRecord>;
     client_by_uid(uid: &ResourceUid) -> Option<ClientRecord>;
     clients() -> Vec<ClientRecord>;
+    resource_server(identifier: &str) -> Option<ClientRecord>;
     origin_is_registered(origin: &str) -> bool;
     begin_access_token(token: AccessTokenRecord) -> ();
     access_token(hash: &TokenHash) -> Option<AccessTokenRecord>;

@@ -4,6 +4,7 @@ mod apply;
 mod build;
 mod dereference;
 mod register;
+mod resources;
 mod rotate;
 mod rotation;
 mod status;
@@ -145,6 +146,12 @@ impl OidcClients {
         let record = match registered {
             Registered::Record(record) => record,
             Registered::Refused(verdict, next) => {
+                // Nothing of the spec need have changed: somebody else has claimed an API that it names. What was done no
+                // longer holds, and the look after the refusal must not take it for done.
+                if let Some(known) = known.as_ref().filter(|known| known.done.is_some()) {
+                    let undone = context.store.complete_client(&known.client.uid, digest::undone());
+                    undone.await.map_err(ReconcileError::Complete)?;
+                }
                 let verdicts = Verdicts::not_accepted(verdict);
                 return self.refused(resource, known.as_ref(), &verdicts, next).await;
             }
@@ -309,10 +316,13 @@ impl Reconciler for OidcClients {
     fn claims(&self, resource: &OidcClient) -> Vec<String> {
         validate::validate(resource, &self.context.settings, None)
             .map(|valid| {
-                vec![
+                let identifiers = valid.client.resource_identifiers.iter();
+                let mut claims = vec![
                     format!("client id {}", valid.client.client_id),
                     format!("Secret {}/{}", valid.resource.namespace, valid.secret_name),
-                ]
+                ];
+                claims.extend(identifiers.map(|identifier| format!("resource {identifier}")));
+                claims
             })
             .unwrap_or_default()
     }
@@ -324,6 +334,8 @@ impl Reconciler for OidcClients {
         validate::validate(resource, &self.context.settings, None).is_ok_and(|valid| {
             status.client_id.as_deref() == Some(valid.client.client_id.as_str())
                 && status.secret_ref.as_ref().map(|secret| secret.name.as_str()) == Some(&valid.secret_name)
+                // No status names them; a spec that was refused names what somebody else held.
+                && (valid.client.resource_identifiers.is_empty() || status::is_accepted(status))
         })
     }
 

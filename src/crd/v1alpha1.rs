@@ -11,7 +11,7 @@ mod schema;
 pub use duration::DurationText;
 pub use oidc_client::{
     Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, Jwk, JwkSet, OidcClient,
-    OidcClientSpec, OidcClientStatus, Pkce, Rotation, Scope, SecretReference, SecretSettings,
+    OidcClientSpec, OidcClientStatus, Pkce, ResourceAccess, Rotation, Scope, SecretReference, SecretSettings,
     SecretVersionStatus, SigningAlgorithm, SubjectType, TokenEndpointAuthMethod, Tokens,
 };
 pub use oidc_user::{

@@ -93,6 +93,17 @@ pub fn check_resource(text: &str) -> Result<(), ResourceError> {
     Url::parse(text).map(drop).map_err(|_| ResourceError::NotAbsolute)
 }
 
+/// Whether `text` names the issuer, or something that is the issuer's: what is there only claviger itself can serve. Compared
+/// as URLs are, so that another spelling of the same place does not pass.
+pub fn is_of_issuer(text: &str, issuer: &str) -> bool {
+    let (Ok(resource), Ok(issuer)) = (Url::parse(text), Url::parse(issuer)) else {
+        return false;
+    };
+    let below = format!("{}/", issuer.path().trim_end_matches('/'));
+    resource.origin() == issuer.origin()
+        && (resource.path().starts_with(&below) || resource.path() == issuer.path().trim_end_matches('/'))
+}
+
 /// What a request asks for: every value of `resource`, the one parameter that may come more than once.
 pub fn requested(parameters: &Parameters) -> Vec<String> {
     let mut resources = Vec::new();
@@ -140,7 +151,8 @@ pub fn narrow(
     Ok(left)
 }
 
-fn invalid_target() -> WireError {
+/// RFC 8707 section 2.
+pub fn invalid_target() -> WireError {
     WireError::new(
         ErrorCode::InvalidTarget,
         "resource is none of those that this client may ask a token for here",
@@ -199,6 +211,32 @@ mod tests {
             check_resource(&format!("urn:{}", "x".repeat(MAX_RESOURCE_BYTES))),
             Err(ResourceError::TooLong)
         );
+    }
+
+    #[test]
+    fn rule_41_what_is_the_issuers_is_known_in_every_spelling() {
+        let table = [
+            ("https://id.example.org", "https://id.example.org", true),
+            ("https://id.example.org", "https://id.example.org/", true),
+            (
+                "https://id.example.org",
+                "https://ID.example.org:443/api/userinfo",
+                true,
+            ),
+            ("https://id.example.org", "https://x@id.example.org?y", true),
+            ("https://id.example.org", "https://id.example.org:8443", false),
+            ("https://id.example.org", "https://api.id.example.org", false),
+            ("https://id.example.org", "urn:x", false),
+            ("https://example.org/oidc", "https://example.org/oidc", true),
+            ("https://example.org/oidc", "https://example.org/x/../oidc/", true),
+            ("https://example.org/oidc", "https://example.org/oidc?x", true),
+            ("https://example.org/oidc", "https://example.org/oidc/api", true),
+            ("https://example.org/oidc", "https://example.org/oidc-api", false),
+            ("https://example.org/oidc", "https://example.org/", false),
+        ];
+        for (issuer, text, expected) in table {
+            assert_eq!(is_of_issuer(text, issuer), expected, "{text} at {issuer}");
+        }
     }
 
     /// What is requested at the token endpoint narrows what was granted and never widens it.

@@ -70,7 +70,7 @@ impl AuthorizationRequest {
 
     /// What the person has to allow.
     pub fn asked(&self) -> Consent {
-        Consent::new(self.scope.clone(), self.claims.all())
+        Consent::new(self.scope.clone(), self.claims.all()).at(self.resources.iter().cloned())
     }
 }
 

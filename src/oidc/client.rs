@@ -62,6 +62,9 @@ pub struct Client {
     /// The audiences under which it is a resource server itself, whose access tokens it may introspect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource_identifiers: Vec<String>,
+    /// Namespaces whose clients may ask for tokens for its `resource_identifiers`, beside its own; [`ANY_NAMESPACE`] means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resource_namespaces: Vec<String>,
     /// By which algorithms what it is given is signed.
     #[serde(default, skip_serializing_if = "TokenSigning::is_default")]
     pub signing: TokenSigning,
@@ -70,6 +73,9 @@ pub struct Client {
     /// Refuses sign-in and tokens while true; everything is kept.
     pub suspended: bool,
 }
+
+/// Every namespace. No namespace can have this name.
+pub const ANY_NAMESPACE: &str = "*";
 
 impl Client {
     /// A public client has no credential (RFC 6749 section 2.1).

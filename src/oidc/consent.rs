@@ -1,4 +1,4 @@
-//! What a person allows an app: scopes, and single claims that are asked for by name.
+//! What a person allows an app: scopes, single claims that are asked for by name, and for which APIs.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,11 @@ pub struct Consent {
     pub scopes: ScopeSet,
     /// Claims that none of the scopes gives.
     claims: BTreeSet<Claim>,
+    /// Resources (RFC 8707) at which the app may act for the person.
+    resources: BTreeSet<String>,
 }
 
-/// The first version knew scopes only, and wrote them without a name; where there are no claims, so do we.
+/// The first version knew scopes only, and wrote them without a name; where there is nothing else, so do we.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -25,6 +27,8 @@ enum Written {
     Both {
         scopes: ScopeSet,
         claims: BTreeSet<Claim>,
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        resources: BTreeSet<String>,
     },
 }
 
@@ -32,7 +36,23 @@ impl Consent {
     /// Scopes and claims; a claim that a scope gives is part of the scope.
     pub fn new(scopes: ScopeSet, mut claims: BTreeSet<Claim>) -> Self {
         claims.retain(|claim| !scopes.contains(claim.scope()));
-        Self { scopes, claims }
+        Self {
+            scopes,
+            claims,
+            resources: BTreeSet::new(),
+        }
+    }
+
+    /// The same, for these resources too.
+    #[must_use]
+    pub fn at(mut self, resources: impl IntoIterator<Item = String>) -> Self {
+        self.resources.extend(resources);
+        self
+    }
+
+    /// Resources at which the app may act for the person.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        self.resources.iter().map(String::as_str)
     }
 
     /// Claims that none of the scopes gives.
@@ -43,6 +63,7 @@ impl Consent {
     /// Whether whoever allowed this has allowed `asked`.
     pub fn covers(&self, asked: &Self) -> bool {
         asked.scopes.is_subset(&self.scopes)
+            && asked.resources.is_subset(&self.resources)
             && asked
                 .claims()
                 .all(|claim| self.claims.contains(&claim) || self.scopes.contains(claim.scope()))
@@ -52,11 +73,12 @@ impl Consent {
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self::new(self.scopes.union(&other.scopes), &self.claims | &other.claims)
+            .at(&self.resources | &other.resources)
     }
 
     /// Whether nothing was allowed.
     pub fn is_empty(&self) -> bool {
-        self.scopes.is_empty() && self.claims.is_empty()
+        self.scopes.is_empty() && self.claims.is_empty() && self.resources.is_empty()
     }
 }
 
@@ -70,17 +92,30 @@ impl From<Written> for Consent {
     fn from(written: Written) -> Self {
         match written {
             Written::Scopes(scopes) => scopes.into(),
-            Written::Both { scopes, claims } => Self::new(scopes, claims),
+            Written::Both {
+                scopes,
+                claims,
+                resources,
+            } => Self::new(scopes, claims).at(resources),
         }
     }
 }
 
 impl From<Consent> for Written {
-    fn from(Consent { scopes, claims }: Consent) -> Self {
-        if claims.is_empty() {
+    fn from(consent: Consent) -> Self {
+        let Consent {
+            scopes,
+            claims,
+            resources,
+        } = consent;
+        if claims.is_empty() && resources.is_empty() {
             Self::Scopes(scopes)
         } else {
-            Self::Both { scopes, claims }
+            Self::Both {
+                scopes,
+                claims,
+                resources,
+            }
         }
     }
 }
@@ -123,6 +158,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_allowed_at_one_api_is_not_allowed_at_another() {
+        let at = |resources: &str| consent("openid", &[]).at(resources.split_whitespace().map(str::to_owned));
+        for (allowed, asked, covers) in [
+            ("", "", true),
+            ("urn:a", "", true),
+            ("urn:a urn:b", "urn:b", true),
+            ("", "urn:a", false),
+            ("urn:a", "urn:a urn:b", false),
+        ] {
+            assert_eq!(at(allowed).covers(&at(asked)), covers, "{asked} of {allowed}");
+        }
+        assert_eq!(at("urn:a").union(&at("urn:b")), at("urn:a urn:b"));
+    }
+
+    #[test]
     fn a_consent_of_the_first_version_is_read_and_written_as_it_was() {
         let read = |written: &Value| serde_json::from_value::<Consent>(written.clone()).unwrap();
         for (written, expected) in [
@@ -130,6 +180,10 @@ mod tests {
             (
                 json!({"scopes": ["openid"], "claims": ["email"]}),
                 consent("openid", &[Claim::Email]),
+            ),
+            (
+                json!({"scopes": ["openid"], "claims": [], "resources": ["urn:a"]}),
+                consent("openid", &[]).at(["urn:a".to_owned()]),
             ),
         ] {
             assert_eq!(read(&written), expected);

@@ -20,6 +20,7 @@ use super::browser::Browser;
 use super::fault::Fault;
 use super::{INTERACTION_LIFETIME, Provider};
 use crate::clock::later;
+use crate::oidc::audience;
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::authorization_request::validate::{Displayable, is_registered};
 use crate::oidc::authorization_response::AuthorizationResponse;
@@ -102,7 +103,13 @@ impl Provider {
             Some(subject) => Some(self.sub_for(&client.client, subject)?),
         };
         let now = self.clock.now();
-        let decision = decide(&interaction, &client.client, &consented, sub.as_ref(), now);
+        let resources = &interaction.request.resources;
+        let audiences = self.audiences_of(&client.client, resources).await?;
+        let decision = if audiences == *resources {
+            decide(&interaction, &client.client, &consented, sub.as_ref(), now)
+        } else {
+            Decision::Refuse(audience::invalid_target())
+        };
         let Interaction {
             request,
             started_at,

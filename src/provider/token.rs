@@ -128,9 +128,14 @@ impl Provider {
         mut authorization: Authorization,
     ) -> Result<Authorization, Failure> {
         let requested = audience::requested(form);
+        let wanted = match authorization.person() {
+            Some(person) if requested.is_empty() => &person.grant.resources,
+            _ => &requested,
+        };
+        let registered = self.audiences_of(client, wanted).await?;
         authorization.resources = match authorization.person() {
-            None => audience::authorize(requested, &client.audiences)?,
-            Some(person) => match audience::narrow(requested, &person.grant.resources, &client.audiences) {
+            None => audience::authorize(requested, &registered)?,
+            Some(person) => match audience::narrow(requested, &person.grant.resources, &registered) {
                 Ok(resources) => resources,
                 Err(error) => {
                     self.end_grant(client, person, "grant_revoked").await?;

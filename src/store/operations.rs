@@ -132,6 +132,12 @@ impl<E: Engine> Store for E {
         self.read(|view, _| clients::all(view)).await
     }
 
+    async fn resource_server(&self, identifier: &str) -> Result<Option<ClientRecord>, StoreError> {
+        let identifier = identifier.to_owned();
+        self.read(move |view, _| clients::resource_server(view, &identifier))
+            .await
+    }
+
     async fn origin_is_registered(&self, origin: &str) -> Result<bool, StoreError> {
         let origin = origin.to_owned();
         self.read(move |view, _| clients::origin_is_registered(view, &origin))

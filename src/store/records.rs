@@ -9,7 +9,7 @@ use crate::oidc::authentication::Authentication;
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::claims::Person;
 use crate::oidc::claims_request::RequestedClaims;
-use crate::oidc::client::Client;
+use crate::oidc::client::{ANY_NAMESPACE, Client};
 use crate::oidc::consent::Consent;
 use crate::oidc::end_user::EndUser;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
@@ -70,6 +70,15 @@ impl ClientRecord {
     /// Whether the client may take part in anything now.
     pub fn is_live(&self) -> bool {
         !self.client.suspended && self.absent_since.is_none()
+    }
+
+    /// Whether clients of `namespace` may ask for tokens for what it holds of `resource_identifiers`.
+    pub fn serves(&self, namespace: &str) -> bool {
+        let allowed = &self.client.resource_namespaces;
+        self.resource.namespace == namespace
+            || allowed
+                .iter()
+                .any(|allowed| allowed == namespace || allowed == ANY_NAMESPACE)
     }
 }
 
@@ -325,7 +334,7 @@ impl GrantRecord {
 
     /// Everything that was allowed.
     pub fn allowed(&self) -> Consent {
-        Consent::new(self.scope.clone(), self.claims.all())
+        Consent::new(self.scope.clone(), self.claims.all()).at(self.resources.iter().cloned())
     }
 }
 

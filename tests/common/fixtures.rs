@@ -62,6 +62,7 @@ pub(crate) fn client(name: &str) -> Client {
         access_token_format: AccessTokenFormat::default(),
         audiences: Vec::new(),
         resource_identifiers: Vec::new(),
+        resource_namespaces: Vec::new(),
         signing: TokenSigning::default(),
         access: Access::default(),
         suspended: false,

@@ -16,6 +16,7 @@ mod harness;
 mod heal;
 mod outage;
 mod removal;
+mod resources;
 mod restart;
 mod rotation;
 mod rotation_load;

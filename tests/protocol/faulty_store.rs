@@ -165,6 +165,11 @@ impl Store for FaultyStore {
         self.inner.clients().await
     }
 
+    async fn resource_server(&self, identifier: &str) -> Result<Option<ClientRecord>, StoreError> {
+        self.reach("resource_server")?;
+        self.inner.resource_server(identifier).await
+    }
+
     async fn origin_is_registered(&self, origin: &str) -> Result<bool, StoreError> {
         self.reach("origin_is_registered")?;
         self.inner.origin_is_registered(origin).await

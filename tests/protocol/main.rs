@@ -50,6 +50,7 @@ mod rate_limits;
 mod redirect_uri;
 mod refresh_token;
 mod request_object;
+mod resource_servers;
 mod resources;
 mod response_mode;
 mod revocation;

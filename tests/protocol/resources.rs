@@ -73,7 +73,10 @@ async fn rule_41_a_resource_is_on_the_clients_list() {
         (vec![REPORTS, API], json!([REPORTS, API])),
     ] {
         let request = with_resources(&REQUEST, &resources);
-        let response = browser.get(&authorize_path(&request)).await;
+        let mut response = browser.get(&authorize_path(&request)).await;
+        if location(&response).starts_with("/consent") {
+            response = browser.answer_consent(&response, "allow").await;
+        }
         let code = answered(&response)["code"].clone();
         assert_eq!(aud(&app.redeem("shop", &code).await), expected, "{resources:?}");
         assert!(location(&response).starts_with("https://shop.example.org/callback"));

@@ -15,6 +15,9 @@ async fn register(bench: &Bench, registration: ClientRegistration) -> Result<Cli
     match bench.store.register_client(registration).await.unwrap() {
         RegisterClient::Registered(record) => Ok(*record),
         RegisterClient::ClientIdHeld(holder) => Err(format!("client id held by {holder}")),
+        RegisterClient::ResourceIdentifierHeld(identifier, holder) => {
+            Err(format!("{identifier} held by {holder}"))
+        }
         RegisterClient::ClientIdIsSubject => Err("client id is a subject".to_owned()),
         RegisterClient::SecretNameHeld(holder) => Err(format!("Secret name held by {holder}")),
     }

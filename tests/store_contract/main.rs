@@ -20,6 +20,7 @@ mod codes;
 mod expiry;
 mod grants;
 mod refresh_tokens;
+mod resource_identifiers;
 mod secret_versions;
 mod sessions;
 mod sled_only;
@@ -86,6 +87,10 @@ for_each_back_end! {
         a_recreated_resource_is_another_client,
         rule_79_an_origin_is_that_of_a_live_client,
         rule_20_a_suspended_client_gets_nothing_and_keeps_everything,
+    }
+    resource_identifiers {
+        rule_41_the_first_to_claim_an_identifier_holds_it,
+        rule_41_a_claim_ends_with_its_registration,
     }
     secret_versions {
         a_rotation_leaves_both_versions_until_the_old_one_ends,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::resources;
 use super::validate::ValidClient;
 use crate::clock::Timestamp;
 use crate::controller::ControllerContext;
@@ -40,8 +41,13 @@ pub(super) async fn register(
     valid: &ValidClient,
     known: Option<ClientRecord>,
 ) -> Result<Registered, StoreError> {
+    if let Some(verdict) = resources::refused(context, valid).await? {
+        return Ok(Registered::Refused(verdict, Next::Waiting(CLAIM_PAUSE)));
+    }
     let known = match known {
-        Some(record) if is_current(&record, valid) => return Ok(Registered::Record(Box::new(record))),
+        Some(record) if is_current(&record, valid) && resources::holds_all(context, valid).await? => {
+            return Ok(Registered::Record(Box::new(record)));
+        }
         known => known,
     };
     if let Some(verdict) = signing_key_not_ready(&context.keyring.current(), valid.client.signing) {
@@ -95,6 +101,9 @@ pub(super) async fn register(
             ),
             Next::Waiting(CLAIM_PAUSE),
         ),
+        RegisterClient::ResourceIdentifierHeld(identifier, holder) => {
+            Registered::Refused(resources::held(&identifier, &holder), Next::Waiting(CLAIM_PAUSE))
+        }
         RegisterClient::ClientIdIsSubject => Registered::Refused(
             Verdict::no(
                 reason::CLIENT_ID_CONFLICT,
@@ -140,7 +149,7 @@ fn signing_key_not_ready(keyring: &Keyring, signing: TokenSigning) -> Option<Ver
 }
 
 /// What holds whatever else the spec says: a spec that is refused keeps the last good registration, and must not keep
-/// going what `spec.suspend` stops, or skip consents where that is no longer allowed.
+/// going what `spec.suspend` stops, skip consents where that is no longer allowed, or be an API that is another's.
 pub(super) async fn restrict_at_once(
     context: &ControllerContext,
     resource: &OidcClient,
@@ -148,12 +157,14 @@ pub(super) async fn restrict_at_once(
 ) -> Result<Option<ClientRecord>, StoreError> {
     let Some(record) = known else { return Ok(None) };
     let may_skip = context.settings.allow_consent_skip;
+    let resource_identifiers = resources::not_of_others(context, &record.client).await?;
     let restricted = Client {
         suspended: record.client.suspended || resource.spec.suspend,
         consent: match record.client.consent {
             ConsentPolicy::Skip if !may_skip => ConsentPolicy::Remember,
             consent => consent,
         },
+        resource_identifiers,
         ..record.client.clone()
     };
     if restricted == record.client {
@@ -171,6 +182,7 @@ pub(super) async fn restrict_at_once(
         // It holds its claims; somebody else can hold them only if it was removed meanwhile.
         RegisterClient::ClientIdHeld(_)
         | RegisterClient::SecretNameHeld(_)
+        | RegisterClient::ResourceIdentifierHeld(..)
         | RegisterClient::ClientIdIsSubject => None,
     })
 }

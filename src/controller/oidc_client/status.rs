@@ -93,6 +93,12 @@ impl Verdicts {
     }
 }
 
+/// Whether the spec was accepted when somebody last looked.
+pub(super) fn is_accepted(status: &OidcClientStatus) -> bool {
+    let mut conditions = status.conditions.iter();
+    conditions.any(|condition| condition.type_ == ACCEPTED && condition.status == "True")
+}
+
 /// The status as it should be; `next_rotation` is by the schedule.
 pub(super) fn build(
     resource: &OidcClient,

@@ -3,6 +3,7 @@
 
 mod client_id;
 mod jwks;
+mod resources;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +19,6 @@ use crate::crd::v1alpha1::{
 };
 use crate::oidc::access::Access;
 use crate::oidc::allowed_origin::AllowedOrigin;
-use crate::oidc::audience::check_resource;
 use crate::oidc::client::{
     AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, SubjectType, TokenLifetimes,
     TokenSigning,
@@ -80,6 +80,7 @@ pub(super) fn validate(
         scopes,
         audiences,
         resource_identifiers,
+        resource_access,
         token_endpoint_auth_methods,
         jwks,
         pkce,
@@ -108,8 +109,8 @@ pub(super) fn validate(
         AllowedOrigin::parse(origin)
             .map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why.to_string()))?;
     }
-    resources_of("spec.audiences", audiences)?;
-    resources_of("spec.resourceIdentifiers", resource_identifiers)?;
+    resources::audiences(audiences, &settings.issuer)?;
+    resources::identifiers(resource_identifiers, &settings.issuer)?;
     let secret_name = secret
         .as_ref()
         .and_then(|crd::SecretSettings { name }| name.clone())
@@ -140,6 +141,7 @@ pub(super) fn validate(
         access_token_format: access_token_format(tokens.as_ref()),
         audiences: audiences.clone(),
         resource_identifiers: resource_identifiers.clone(),
+        resource_namespaces: resources::namespaces(resource_access.as_ref())?,
         signing: tokens.as_ref().map(signing).unwrap_or_default(),
         access: access.as_ref().map(access_of).unwrap_or_default(),
         suspended: *suspend,
@@ -303,13 +305,6 @@ fn scopes_of(given: &[Scope]) -> Result<Vec<&'static str>, Verdict> {
             Scope::OfflineAccess => scope::OFFLINE_ACCESS,
         })
         .collect())
-}
-
-fn resources_of(field: &str, given: &[String]) -> Result<(), Verdict> {
-    for (index, resource) in given.iter().enumerate() {
-        check_resource(resource).map_err(|why| invalid(&format!("{field}[{index}]"), &why.to_string()))?;
-    }
-    Ok(())
 }
 
 fn access_token_format(tokens: Option<&crd::Tokens>) -> AccessTokenFormat {

@@ -41,6 +41,10 @@ pub mod reason {
     pub const PKCE_OPTIONAL: &str = "PkceOptional";
     /// Another resource holds the client id.
     pub const CLIENT_ID_CONFLICT: &str = "ClientIdConflict";
+    /// Another resource holds one of the resource identifiers.
+    pub const RESOURCE_IDENTIFIER_CONFLICT: &str = "ResourceIdentifierConflict";
+    /// One of the audiences is an API that does not allow clients of this namespace.
+    pub const AUDIENCE_NOT_ALLOWED: &str = "AudienceNotAllowed";
     /// Another resource of the namespace holds the Secret's name, or the name is reserved.
     pub const SECRET_NAME_CONFLICT: &str = "SecretNameConflict";
     /// A Secret of that name belongs to somebody else.

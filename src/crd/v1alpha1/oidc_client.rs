@@ -124,16 +124,21 @@ pub struct OidcClientSpec {
     pub scopes: Vec<Scope>,
 
     /// APIs that the app may ask access tokens for: absolute URIs, one of which it names in the parameter `resource`
-    /// (RFC 8707). Without `resource` an access token is for claviger's own userinfo endpoint.
+    /// (RFC 8707). Without `resource` an access token is for claviger's own userinfo endpoint. One that an `OidcClient` of
+    /// another namespace has among its `resourceIdentifiers` must be allowed there, in `resourceAccess`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::resources")]
     pub audiences: Vec<String>,
 
     /// What the app is called where it is itself an API: others list one of these URIs in their `audiences`, and the app may
-    /// introspect access tokens for it.
+    /// introspect access tokens for it. The first to claim one holds it; claviger's own issuer cannot be claimed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::resources")]
     pub resource_identifiers: Vec<String>,
+
+    /// Whose apps may list one of `resourceIdentifiers` in their `audiences`; default: those of the same namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_access: Option<ResourceAccess>,
 
     /// How the app authenticates at the token endpoint; any method of the list is accepted. `private_key_jwt` is by what the
     /// app signs with a key of `jwks`; alone it leaves the app without a secret. `none` makes it a public client.
@@ -423,6 +428,16 @@ pub struct Access {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::usernames")]
     pub allowed_users: Vec<String>,
+}
+
+/// Whose apps may ask for access tokens for an API, beside those of its own namespace.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceAccess {
+    /// Names of namespaces; `*` stands for all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::namespaces")]
+    pub allowed_namespaces: Vec<String>,
 }
 
 /// About the Secret with the credentials.

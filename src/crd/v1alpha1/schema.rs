@@ -372,6 +372,17 @@ pub(super) fn resources(_: &mut SchemaGenerator) -> Schema {
     set(&item, 32)
 }
 
+/// Names of namespaces (RFC 1123 labels), or `*`.
+pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
+    let item = json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 63,
+        "pattern": r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$",
+    });
+    set(&item, 64)
+}
+
 /// Origins as browsers send them (RFC 6454 section 6.2).
 pub(super) fn origins(_: &mut SchemaGenerator) -> Schema {
     let item = json!({

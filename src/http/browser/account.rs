@@ -1,5 +1,7 @@
 //! `/account`: where a person is signed in, which apps hold something of theirs, and the ends of both.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -45,7 +47,7 @@ struct SessionEntry<'a> {
 struct AppEntry<'a> {
     client_id: &'a str,
     name: &'a str,
-    allowed: Vec<&'static str>,
+    allowed: Vec<Cow<'static, str>>,
     signed_in_at: Option<When>,
     offline: bool,
     available: bool,

@@ -1,5 +1,7 @@
 //! `/consent`.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -24,7 +26,7 @@ struct ConsentTemplate<'a> {
     base: &'a str,
     client: &'a ClientFacts,
     who: String,
-    asked: Vec<&'static str>,
+    asked: Vec<Cow<'static, str>>,
     csrf_token: &'a str,
     handle: &'a str,
 }
@@ -94,18 +96,20 @@ fn ask(provider: &Provider, visit: &Visit, handle: &OpaqueToken, form: &ConsentF
 }
 
 /// What an app may do by what it asks for or was allowed, for people.
-pub(super) fn all_in_plain_words(consent: &Consent) -> Vec<&'static str> {
+pub(super) fn all_in_plain_words(consent: &Consent) -> Vec<Cow<'static, str>> {
     let scopes = scope::SUPPORTED
         .into_iter()
         .filter(|name| consent.scopes.contains(name))
         .filter_map(in_plain_words);
-    let mut words: Vec<_> = scopes.collect();
+    let mut words: Vec<Cow<'static, str>> = scopes.map(Cow::Borrowed).collect();
     for claim in consent.claims().map(claim_in_plain_words) {
         // Several claims are one thing to people.
-        if !words.contains(&claim) {
-            words.push(claim);
+        if !words.iter().any(|word| word == claim) {
+            words.push(Cow::Borrowed(claim));
         }
     }
+    let apis = consent.resources();
+    words.extend(apis.map(|resource| Cow::Owned(format!("Act for you at {resource}"))));
     words
 }
 

@@ -102,7 +102,8 @@ async fn refuse_before_spending(
         ));
     }
     if !resources.is_empty() {
-        audience::narrow(resources, &grant.resources, &client.audiences).map_err(Failure::from)?;
+        let registered = provider.audiences_of(client, &resources).await?;
+        audience::narrow(resources, &grant.resources, &registered).map_err(Failure::from)?;
     }
     if client.access.is_open() {
         return Ok(());

@@ -40,6 +40,7 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const CLIENTS: u8 = b'C';
     pub(in crate::store) const CLIENT_IDS: u8 = b'c';
     pub(in crate::store) const SECRET_NAMES: u8 = b'n';
+    pub(in crate::store) const RESOURCE_IDENTIFIERS: u8 = b'i';
     pub(in crate::store) const CLIENTS_OF_ORIGIN: u8 = b'o';
     pub(in crate::store) const USERS: u8 = b'U';
     pub(in crate::store) const USERNAMES: u8 = b'u';
@@ -85,6 +86,10 @@ pub(in crate::store) const CLIENTS: Table<ClientRecord> = Table::new(prefix::CLI
 pub(in crate::store) const CLIENT_IDS: Table<ResourceUid> = Table::new(prefix::CLIENT_IDS, "client id");
 /// Who holds the name of a Secret, by namespace and name.
 pub(in crate::store) const SECRET_NAMES: Table<ResourceUid> = Table::new(prefix::SECRET_NAMES, "Secret name");
+/// Which client holds a resource identifier. The first version did not keep it: a client's claim begins when it is next
+/// registered.
+pub(in crate::store) const RESOURCE_IDENTIFIERS: Table<ResourceUid> =
+    Table::new(prefix::RESOURCE_IDENTIFIERS, "resource identifier");
 /// Users by uid.
 pub(in crate::store) const USERS: Table<UserRecord> = Table::new(prefix::USERS, "user");
 /// Who holds a username.
@@ -167,7 +172,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 36);
+        assert_eq!(prefixes.len(), 37);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

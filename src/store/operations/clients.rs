@@ -5,7 +5,7 @@ use crate::oidc::grant_type::GrantType;
 use crate::oidc::identifier::{ClientId, ResourceUid};
 use crate::store::key_value::table::Table;
 use crate::store::key_value::tables::{
-    CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, GRANTS_OF_CLIENT, SECRET_NAMES,
+    CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, GRANTS_OF_CLIENT, RESOURCE_IDENTIFIERS, SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{expiry, grants, spent_jtis, token_lifetimes, users};
@@ -38,14 +38,26 @@ pub(in crate::store) fn register(
         }
         remove(transaction, &holder.client.uid)?;
     }
+    for identifier in &registration.client.resource_identifiers {
+        let claim = [identifier.as_bytes()];
+        if let Some(holder) = other_holder(transaction, &RESOURCE_IDENTIFIERS, &claim, &uid)? {
+            if holder.resource != registration.resource {
+                return Ok(RegisterClient::ResourceIdentifierHeld(
+                    identifier.clone(),
+                    holder.resource,
+                ));
+            }
+            remove(transaction, &holder.client.uid)?;
+        }
+    }
 
     let record = merge(known.as_ref(), registration);
     // A restart registers everything again; what has not changed costs no write.
-    if known.as_ref() == Some(&record) {
+    if known.as_ref() == Some(&record) && holds_its_identifiers(transaction, &record)? {
         return Ok(RegisterClient::Registered(Box::new(record)));
     }
     if let Some(known) = &known {
-        release_claims(transaction, known);
+        release_claims(transaction, known)?;
         token_lifetimes::note_shortened(transaction, now, &known.client, &record.client)?;
     }
     CLIENT_IDS.put(transaction, &[client_id.as_str().as_bytes()], &uid)?;
@@ -54,6 +66,9 @@ pub(in crate::store) fn register(
         &secret_name_parts(&record.resource, &record.secret_name),
         &uid,
     )?;
+    for identifier in &record.client.resource_identifiers {
+        RESOURCE_IDENTIFIERS.put(transaction, &[identifier.as_bytes()], &uid)?;
+    }
     for origin in &record.client.allowed_origins {
         CLIENTS_OF_ORIGIN.put(transaction, origin.as_bytes(), uid.as_str().as_bytes());
     }
@@ -128,6 +143,26 @@ pub(in crate::store) fn all(view: &dyn Read) -> Result<Vec<ClientRecord>, StoreE
     CLIENTS.all(view)
 }
 
+pub(in crate::store) fn resource_server(
+    view: &dyn Read,
+    identifier: &str,
+) -> Result<Option<ClientRecord>, StoreError> {
+    match RESOURCE_IDENTIFIERS.get(view, &[identifier.as_bytes()])? {
+        Some(uid) => by_uid(view, &uid),
+        None => Ok(None),
+    }
+}
+
+/// The first version did not keep these claims, so that a record may be there without them.
+fn holds_its_identifiers(view: &dyn Read, record: &ClientRecord) -> Result<bool, StoreError> {
+    for identifier in &record.client.resource_identifiers {
+        if RESOURCE_IDENTIFIERS.get(view, &[identifier.as_bytes()])?.as_ref() != Some(&record.client.uid) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// By an index: anybody may ask, and what a stranger asks must not cost a look at every client.
 pub(in crate::store) fn origin_is_registered(view: &dyn Read, origin: &str) -> Result<bool, StoreError> {
     for uid in CLIENTS_OF_ORIGIN.of(view, origin.as_bytes())? {
@@ -163,7 +198,7 @@ pub(in crate::store) fn remove(
     let Some(record) = by_uid(transaction, uid)? else {
         return Ok(());
     };
-    release_claims(transaction, &record);
+    release_claims(transaction, &record)?;
     grants::end_all(transaction, &GRANTS_OF_CLIENT, uid.as_str().as_bytes())?;
     grants::forget_consents_of(transaction, uid)?;
     spent_jtis::forget_all(transaction, uid)?;
@@ -179,16 +214,24 @@ fn secret_name_parts<'a>(resource: &'a ResourceRef, secret_name: &'a str) -> [&'
     [resource.namespace.as_bytes(), secret_name.as_bytes()]
 }
 
-fn release_claims(transaction: &mut dyn Transaction, record: &ClientRecord) {
+/// What the client holds. A record may name an identifier that is another's: see [`holds_its_identifiers`].
+fn release_claims(transaction: &mut dyn Transaction, record: &ClientRecord) -> Result<(), StoreError> {
+    let uid = &record.client.uid;
+    for identifier in &record.client.resource_identifiers {
+        let claim = [identifier.as_bytes()];
+        if RESOURCE_IDENTIFIERS.get(transaction, &claim)?.as_ref() == Some(uid) {
+            RESOURCE_IDENTIFIERS.delete(transaction, &claim);
+        }
+    }
     CLIENT_IDS.delete(transaction, &[record.client.client_id.as_str().as_bytes()]);
     SECRET_NAMES.delete(
         transaction,
         &secret_name_parts(&record.resource, &record.secret_name),
     );
     for origin in &record.client.allowed_origins {
-        let uid = record.client.uid.as_str().as_bytes();
-        CLIENTS_OF_ORIGIN.delete(transaction, origin.as_bytes(), uid);
+        CLIENTS_OF_ORIGIN.delete(transaction, origin.as_bytes(), uid.as_str().as_bytes());
     }
+    Ok(())
 }
 
 /// The client that holds a claim, unless that is `uid` itself.
@@ -201,5 +244,69 @@ fn other_holder(
     match claims.get(view, claim)? {
         Some(holder) if holder != *uid => by_uid(view, &holder),
         _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::Store;
+    use crate::store::key_value::Engine;
+    use crate::store::memory::MemoryStore;
+
+    fn api(name: &str) -> ClientRegistration {
+        let client = serde_json::json!({
+            "uid": name, "client_id": name, "client_name": name, "description": null, "redirect_uris": [],
+            "allowed_origins": [], "grant_types": ["client_credentials"], "scopes": ["openid"],
+            "token_endpoint_auth_methods": ["client_secret_basic"], "consent": "Remember", "default_max_age": null,
+            "lifetimes": {
+                "access_token": {"secs": 600, "nanos": 0}, "id_token": {"secs": 600, "nanos": 0},
+                "refresh_token_idle": {"secs": 60, "nanos": 0}, "refresh_token": {"secs": 90, "nanos": 0},
+            },
+            "resource_identifiers": ["urn:api"],
+            "access": {"allowed_groups": [], "allowed_users": []}, "suspended": false,
+        });
+        ClientRegistration {
+            client: serde_json::from_value(client).unwrap(),
+            resource: ResourceRef {
+                namespace: "team-a".to_owned(),
+                name: name.to_owned(),
+            },
+            secret_name: name.to_owned(),
+            initial_secret_versions: Vec::new(),
+            initial_rotation: crate::store::records::ObservedRotation::default(),
+        }
+    }
+
+    /// Two clients may have the same identifier in a store that did not keep claims yet: it is whose registration comes
+    /// first, although nothing of that has changed, and the end of the other one does not take it away.
+    #[tokio::test]
+    async fn rule_41_a_claim_begins_in_a_store_that_kept_none() {
+        let store = MemoryStore::new(Arc::new(SystemClock));
+        let forget = async || {
+            let claim: &[&[u8]] = &[b"urn:api"];
+            let forgotten = store.write(move |transaction, _| {
+                RESOURCE_IDENTIFIERS.delete(transaction, claim);
+                Ok(())
+            });
+            forgotten.await.unwrap();
+        };
+        let register = async |name: &str| store.register_client(api(name)).await.unwrap();
+        for name in ["first", "second"] {
+            forget().await;
+            assert!(matches!(register(name).await, RegisterClient::Registered(_)));
+        }
+        forget().await;
+        assert!(matches!(register("first").await, RegisterClient::Registered(_)));
+        assert!(matches!(
+            register("second").await,
+            RegisterClient::ResourceIdentifierHeld(..)
+        ));
+        store.remove_client(&ResourceUid::new("second")).await.unwrap();
+        let holder = store.resource_server("urn:api").await.unwrap().unwrap();
+        assert_eq!(holder.client.uid, ResourceUid::new("first"));
     }
 }

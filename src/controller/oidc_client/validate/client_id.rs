@@ -62,7 +62,7 @@ fn check_form(key: &ResourceRef, wanted: &str) -> Result<(), Verdict> {
 }
 
 /// Whether a namespace can have this name (an RFC 1123 label).
-fn may_be_namespace(text: &str) -> bool {
+pub(super) fn may_be_namespace(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (1..=63).contains(&text.len())
         && text.bytes().all(|byte| inner(byte) || byte == b'-')

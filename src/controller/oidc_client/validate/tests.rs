@@ -72,6 +72,7 @@ fn every_field_reaches_the_client() {
         scopes: [email, openid]
         audiences: [https://api.example.org, 'urn:x']
         resourceIdentifiers: [https://shop.example.org]
+        resourceAccess: {allowedNamespaces: [team-b]}
         tokenEndpointAuthMethods: [none]
         consent: Always
         defaultMaxAge: 0s
@@ -102,6 +103,7 @@ fn every_field_reaches_the_client() {
     assert!(client.is_public() && client.suspended);
     assert_eq!(client.audiences, ["https://api.example.org", "urn:x"]);
     assert_eq!(client.resource_identifiers, ["https://shop.example.org"]);
+    assert_eq!(client.resource_namespaces, ["team-b"]);
     assert_eq!(client.access_token_format, AccessTokenFormat::Opaque);
     assert_eq!(client.consent, ConsentPolicy::Always);
     assert_eq!(client.default_max_age, Some(Duration::ZERO));
@@ -158,6 +160,18 @@ fn a_refusal_names_what_services_need() {
         (
             "{redirectUris: [https://a.example], resourceIdentifiers: ['https://a.example#x']}",
             "spec.resourceIdentifiers[0] has a fragment",
+        ),
+        (
+            "{redirectUris: [https://a.example], resourceIdentifiers: ['urn:x', 'https://id.example.org']}",
+            "spec.resourceIdentifiers[1] is claviger's own place",
+        ),
+        (
+            "{redirectUris: [https://a.example], audiences: ['https://id.example.org', 'https://ID.example.org/api']}",
+            "spec.audiences[1] is claviger's own place",
+        ),
+        (
+            "{redirectUris: [https://a.example], resourceAccess: {allowedNamespaces: ['*', team-a, Team-B]}}",
+            "spec.resourceAccess.allowedNamespaces[2] must be the name of a namespace",
         ),
     ] {
         let verdict = validate(&client("team-a", "shop", spec), &settings(), None).unwrap_err();
