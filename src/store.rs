@@ -150,6 +150,15 @@ pub enum RotateRefreshToken {
     Refused,
 }
 
+/// What revoking an access token came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevokeAccessToken {
+    /// It is remembered until the token would have expired.
+    Revoked,
+    /// As many tokens of the client are remembered as there may be; nothing was written. One of them is forgotten then.
+    Full(Timestamp),
+}
+
 /// What hangs on a person's account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
@@ -553,9 +562,12 @@ pub trait Store: Send + Sync + 'static {
     async fn revoke_grant(&self, id: &GrantId) -> Result<(), StoreError>;
 
     /// Stores an opaque access token. It hangs on what its `jti` names, which whoever looks it up asks for; it is forgotten
-    /// at its expiry.
+    /// at its expiry, and with its grant or client. A grant has at most 100 and a client at most 10,000; the one that would
+    /// expire first makes room.
     ///
-    /// SQL: `INSERT INTO access_tokens (hash, claims, expires_at) VALUES ($1, $2, $3)`.
+    /// SQL: `DELETE FROM access_tokens WHERE hash IN (SELECT hash FROM access_tokens WHERE grant_id = $4 ORDER BY expires_at DESC
+    /// OFFSET 99)`, the same of `client_uid = $5` with 9999; `INSERT INTO access_tokens (hash, claims, expires_at, grant_id,
+    /// client_uid) VALUES ($1, $2, $3, $4, $5)`.
     async fn begin_access_token(&self, token: AccessTokenRecord) -> Result<(), StoreError>;
 
     /// An opaque access token that has not expired.
@@ -574,10 +586,18 @@ pub trait Store: Send + Sync + 'static {
         jti: &TokenHash,
     ) -> Result<Option<ClientRecord>, StoreError>;
 
-    /// Revokes an access token that hangs on no grant. It is remembered until the token would have expired.
+    /// Revokes an access token of a client that hangs on no grant. It is remembered until the token would have expired; of one
+    /// client at most 1,000 are, and none is forgotten before its time to make room.
     ///
-    /// SQL: `INSERT INTO revoked_access_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`.
-    async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError>;
+    /// SQL: `INSERT INTO revoked_access_tokens (jti, client_uid, expires_at) SELECT $2, $1, $3 WHERE (SELECT count(*) FROM
+    /// revoked_access_tokens WHERE client_uid = $1 AND expires_at > now()) < 1000 ON CONFLICT DO NOTHING`; no row and none of
+    /// this `jti`: `SELECT min(expires_at)`.
+    async fn revoke_access_token(
+        &self,
+        client: &ResourceUid,
+        jti: &TokenHash,
+        expires_at: Timestamp,
+    ) -> Result<RevokeAccessToken, StoreError>;
 
     /// Notes the `jti` of what a client signed, which counts once (RFC 7523 section 3): of any number at once one is fresh.
     /// It is remembered until `forget_at`. Of one client at most `capacity` are remembered, and none is forgotten to make

@@ -18,7 +18,7 @@ use crate::store::records::{
 use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use crate::store::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -104,7 +104,7 @@ measured! {
     begin_access_token(token: AccessTokenRecord) -> ();
     access_token(hash: &TokenHash) -> Option<AccessTokenRecord>;
     client_of_access_token(uid: &ResourceUid, jti: &TokenHash) -> Option<ClientRecord>;
-    revoke_access_token(jti: &TokenHash, expires_at: Timestamp) -> ();
+    revoke_access_token(client: &ResourceUid, jti: &TokenHash, expires_at: Timestamp) -> RevokeAccessToken;
     spend_jti(client: &ResourceUid, jti: &TokenHash, forget_at: Timestamp, capacity: u64) -> SpendJti;
     mark_clients_absent(uids: &[ResourceUid]) -> ();
     remove_client(uid: &ResourceUid) -> ();

@@ -6,6 +6,8 @@
 //! that gives a token up has signed somebody out. Userinfo and introspection know at once; a resource server that only
 //! verifies signatures waits for the expiry. A token of a client that acts for itself hangs on no grant and ends alone.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::oidc::access_token::AccessTokenClaims;
 use crate::oidc::client::Client;
@@ -14,6 +16,7 @@ use crate::oidc::id_token;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::{OpaqueToken, TokenHash, TokenKind};
 use crate::oidc::parameters::Parameters;
+use crate::store::RevokeAccessToken;
 use crate::store::records::GrantRecord;
 
 use super::Provider;
@@ -81,10 +84,9 @@ impl Provider {
             ));
         }
         match found {
-            Found::OnGrant(grant) => self.revoke_whole_grant(client, &grant).await,
+            Found::OnGrant(grant) => Ok(self.revoke_whole_grant(client, &grant).await?),
             Found::OnClient { claims, .. } => self.revoke_single(client, &claims).await,
         }
-        .map_err(Failure::from)
     }
 
     async fn revoke_whole_grant(&self, client: &Client, grant: &GrantRecord) -> Result<(), Fault> {
@@ -105,12 +107,17 @@ impl Provider {
     }
 
     /// A client that acts for itself has no grant, so one token ends and the others stay.
-    async fn revoke_single(&self, client: &Client, claims: &AccessTokenClaims<'_>) -> Result<(), Fault> {
+    async fn revoke_single(&self, client: &Client, claims: &AccessTokenClaims<'_>) -> Result<(), Failure> {
         let expires_at = Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX);
-        self.store
-            .revoke_access_token(&TokenHash::of(claims.jti.as_bytes()), expires_at)
-            .await
-            .map_err(Fault::store("revoke an access token"))?;
+        let jti = TokenHash::of(claims.jti.as_bytes());
+        let revoked = self
+            .store
+            .revoke_access_token(&client.uid, &jti, expires_at)
+            .await;
+        if let RevokeAccessToken::Full(until) = revoked.map_err(Fault::store("revoke an access token"))? {
+            let wait = until.duration_since(self.clock.now());
+            return Err(Failure::Limited(Duration::try_from(wait).unwrap_or_default()));
+        }
         audit::record(&audit::Event {
             name: "access_token_revoked",
             client_id: Some(&client.client_id),

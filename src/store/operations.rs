@@ -33,7 +33,7 @@ use super::records::{
 use super::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use super::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 use crate::clock::Timestamp;
 use crate::oidc::consent::Consent;
@@ -396,9 +396,14 @@ impl<E: Engine> Store for E {
             .await
     }
 
-    async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError> {
-        let jti = *jti;
-        self.write(move |transaction, _| access_tokens::revoke(transaction, &jti, expires_at))
+    async fn revoke_access_token(
+        &self,
+        client: &ResourceUid,
+        jti: &TokenHash,
+        expires_at: Timestamp,
+    ) -> Result<RevokeAccessToken, StoreError> {
+        let (client, jti) = (client.clone(), *jti);
+        self.write(move |transaction, now| access_tokens::revoke(transaction, now, &client, &jti, expires_at))
             .await
     }
 

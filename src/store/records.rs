@@ -395,6 +395,9 @@ pub struct RefreshTokenRecord {
 pub struct AccessTokenRecord {
     /// Hash of the token.
     pub hash: TokenHash,
+    /// The client that it was issued to, among whose tokens it counts; not noted in the first version.
+    #[serde(default)]
+    pub client_uid: Option<ResourceUid>,
     /// What it stands for; it is good until the `exp` of these.
     pub claims: AccessTokenClaims<'static>,
 }

@@ -18,7 +18,7 @@ use claviger::store::records::{
 use claviger::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use claviger::store::{
     Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 
 /// What happens at an operation.
@@ -387,9 +387,14 @@ impl Store for FaultyStore {
         self.inner.client_of_access_token(uid, jti).await
     }
 
-    async fn revoke_access_token(&self, jti: &TokenHash, expires_at: Timestamp) -> Result<(), StoreError> {
+    async fn revoke_access_token(
+        &self,
+        client: &ResourceUid,
+        jti: &TokenHash,
+        expires_at: Timestamp,
+    ) -> Result<RevokeAccessToken, StoreError> {
         self.reach("revoke_access_token")?;
-        self.inner.revoke_access_token(jti, expires_at).await
+        self.inner.revoke_access_token(client, jti, expires_at).await
     }
 
     async fn spend_jti(

@@ -55,7 +55,9 @@ macro_rules! for_each_back_end {
 for_each_back_end! {
     access_tokens {
         rule_54_an_opaque_access_token_is_kept_until_its_expiry,
+        rule_54_a_grant_has_a_hundred_opaque_access_tokens,
         rule_60_a_revoked_access_token_stays_revoked,
+        rule_60_so_many_revoked_access_tokens_are_remembered,
         rule_20_a_token_is_dead_without_its_client,
         rule_56_a_client_id_is_nobodys_subject,
     }
@@ -206,4 +208,11 @@ fn every_operation_of_the_port_names_its_sql() {
         }
     }
     assert!(operations > 30, "found only {operations} operations");
+}
+
+/// Ten thousand durable writes take a slow disk minutes; the operation is the same for every engine.
+#[tokio::test]
+async fn rule_54_a_client_has_ten_thousand_opaque_access_tokens() {
+    let bench = bench::Bench::memory();
+    access_tokens::rule_54_a_client_has_ten_thousand_opaque_access_tokens(&bench).await;
 }

@@ -90,7 +90,7 @@ impl Provider {
         };
         let token = match client.access_token_format {
             AccessTokenFormat::Jwt => self.sign_access_token(client, claims, authorization, now)?,
-            AccessTokenFormat::Opaque => self.keep_access_token(claims).await?,
+            AccessTokenFormat::Opaque => self.keep_access_token(client, claims).await?,
         };
         Ok((token, expires_at))
     }
@@ -120,12 +120,14 @@ impl Provider {
     /// Stores what an opaque token stands for.
     async fn keep_access_token(
         &self,
+        client: &Client,
         claims: AccessTokenClaims<'static>,
     ) -> Result<Zeroizing<String>, Failure> {
         let token = OpaqueToken::generate(TokenKind::AccessToken, &*self.random);
         self.store
             .begin_access_token(AccessTokenRecord {
                 hash: token.hash(),
+                client_uid: Some(client.uid.clone()),
                 claims,
             })
             .await

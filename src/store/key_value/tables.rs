@@ -55,6 +55,9 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const REVOKED_ACCESS_TOKENS: u8 = b'D';
     pub(in crate::store) const SPENT_JTIS: u8 = b'J';
     pub(in crate::store) const SPENT_JTIS_OF_CLIENT: u8 = b'j';
+    pub(in crate::store) const ACCESS_TOKENS_OF_GRANT: u8 = b'g';
+    pub(in crate::store) const ACCESS_TOKENS_OF_CLIENT: u8 = b'b';
+    pub(in crate::store) const REVOKED_OF_CLIENT: u8 = b'd';
     pub(in crate::store) const CONSENTS: u8 = b'K';
     pub(in crate::store) const SESSIONS_OF_USER: u8 = b'1';
     pub(in crate::store) const INTERACTIONS_OF_SESSION: u8 = b'2';
@@ -148,6 +151,12 @@ pub(in crate::store) const CODES_OF_GRANT: Index = Index::new(prefix::CODES_OF_G
 pub(in crate::store) const REFRESH_TOKENS_OF_GRANT: Index = Index::new(prefix::REFRESH_TOKENS_OF_GRANT);
 /// Grant id to when a refresh token was spent that had just been issued, with its hash.
 pub(in crate::store) const HASTY_TOKENS_OF_GRANT: Index = Index::new(prefix::HASTY_TOKENS_OF_GRANT);
+/// Grant id to when an opaque access token expires, with its hash.
+pub(in crate::store) const ACCESS_TOKENS_OF_GRANT: Index = Index::new(prefix::ACCESS_TOKENS_OF_GRANT);
+/// Client uid to when an opaque access token expires, with its hash.
+pub(in crate::store) const ACCESS_TOKENS_OF_CLIENT: Index = Index::new(prefix::ACCESS_TOKENS_OF_CLIENT);
+/// Client uid to when a revoked access token would have expired, with the hash of its `jti`.
+pub(in crate::store) const REVOKED_OF_CLIENT: Index = Index::new(prefix::REVOKED_OF_CLIENT);
 /// User uid to client uid.
 pub(in crate::store) const CONSENTS_OF_USER: Index = Index::new(prefix::CONSENTS_OF_USER);
 /// Client uid to user uid.
@@ -172,7 +181,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 37);
+        assert_eq!(prefixes.len(), 40);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -177,8 +177,7 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
             let token = access_tokens::by_key(transaction, hash)?;
             let ends_at = token.as_ref().map(access_tokens::expires_at);
             remove_if_due(transaction, now, ends_at, |transaction| {
-                access_tokens::end(transaction, hash);
-                Ok(())
+                access_tokens::end(transaction, hash)
             })
         }
         Subject::RevokedAccessToken(jti) => {

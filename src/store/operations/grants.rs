@@ -6,13 +6,13 @@ use crate::oidc::identifier::{GrantId, ResourceUid};
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::key_value::table::Index;
 use crate::store::key_value::tables::{
-    CODES, CODES_OF_GRANT, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS, GRANTS_OF_CLIENT,
-    GRANTS_OF_SESSION, GRANTS_OF_USER, HASTY_TOKENS_OF_GRANT, REDEEMED_GRANTS, REFRESH_TOKENS,
-    REFRESH_TOKENS_OF_GRANT,
+    ACCESS_TOKENS_OF_GRANT, CODES, CODES_OF_GRANT, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS,
+    GRANTS_OF_CLIENT, GRANTS_OF_SESSION, GRANTS_OF_USER, HASTY_TOKENS_OF_GRANT, REDEEMED_GRANTS,
+    REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry::ordered;
-use crate::store::operations::{clients, expiry, sessions, users};
+use crate::store::operations::{access_tokens, clients, expiry, sessions, users};
 use crate::store::records::{ClientRecord, GrantRecord, UserRecord};
 use crate::store::{Redeemed, StoreError};
 
@@ -157,7 +157,7 @@ pub(in crate::store) fn end_all(
     Ok(())
 }
 
-/// Removes a grant with its codes and refresh tokens.
+/// Removes a grant with its codes, refresh tokens and opaque access tokens.
 pub(in crate::store) fn end(transaction: &mut dyn Transaction, id: &[u8]) -> Result<(), StoreError> {
     let Some(grant) = by_key(transaction, id)? else {
         return Ok(());
@@ -170,6 +170,7 @@ pub(in crate::store) fn end(transaction: &mut dyn Transaction, id: &[u8]) -> Res
         REFRESH_TOKENS.delete(transaction, &[&hash]);
         REFRESH_TOKENS_OF_GRANT.delete(transaction, id, &hash);
     }
+    access_tokens::end_all(transaction, &ACCESS_TOKENS_OF_GRANT, id)?;
     for item in HASTY_TOKENS_OF_GRANT.of(transaction, id)? {
         HASTY_TOKENS_OF_GRANT.delete(transaction, id, &item);
     }
