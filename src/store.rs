@@ -423,9 +423,11 @@ pub trait Store: Send + Sync + 'static {
     /// offline ones.
     async fn end_session(&self, hash: &TokenHash) -> Result<(), StoreError>;
 
-    /// Stores an interaction of a person who is signed in already.
+    /// Stores an interaction of a person who is signed in already. One session has at most 100; the one that would expire first
+    /// makes room.
     ///
-    /// SQL: `INSERT INTO interactions …`.
+    /// SQL: `DELETE FROM interactions WHERE hash IN (SELECT hash FROM interactions WHERE session = $2 ORDER BY expires_at DESC
+    /// OFFSET 99)`; `INSERT INTO interactions …`.
     async fn begin_interaction(&self, interaction: InteractionRecord) -> Result<(), StoreError>;
 
     /// A live interaction.

@@ -125,6 +125,7 @@ for_each_back_end! {
         rule_38_a_sign_in_revives_nothing,
         a_rotation_is_a_use_of_the_session,
         an_interaction_ends,
+        rule_22_a_session_has_a_hundred_interactions,
     }
     grants {
         a_live_grant_comes_with_the_user_of_now,

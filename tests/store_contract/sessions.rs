@@ -238,3 +238,30 @@ pub(crate) async fn an_interaction_ends(bench: &Bench) {
     bench.advance(MINUTE * 10);
     assert_eq!(found(HANDLE).await, None);
 }
+
+/// A session has at most a hundred interactions: the one that would expire first makes room, and those of another session
+/// stay.
+pub(crate) async fn rule_22_a_session_has_a_hundred_interactions(bench: &Bench) {
+    let session = bench.signed_in().await;
+    let other = fixtures::session("other", USER, bench.now());
+    bench.store.begin_session(other.clone(), None).await.unwrap();
+    let begin = async |name: &str, session: &SessionRecord| {
+        let interaction = fixtures::interaction(name, session, CLIENT, bench.now());
+        bench.store.begin_interaction(interaction).await.unwrap();
+    };
+    let is_there = async |name: &str| {
+        let found = bench.store.interaction(&fixtures::hash(name)).await.unwrap();
+        found.is_some()
+    };
+    begin("other", &other).await;
+    for number in 0..100 {
+        bench.advance(Duration::from_millis(1));
+        begin(&number.to_string(), &session).await;
+        // The sign-in began one too.
+        assert_eq!(is_there(HANDLE).await, number < 99, "{number}");
+    }
+    bench.advance(Duration::from_millis(1));
+    begin("100", &session).await;
+    assert!(!is_there("0").await && is_there("1").await && is_there("100").await);
+    assert!(is_there("other").await);
+}

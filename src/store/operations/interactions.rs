@@ -8,11 +8,27 @@ use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry;
 use crate::store::records::InteractionRecord;
 
+/// One session has at most this many: each is a page that waits for an answer.
+const MOST_OF_SESSION: usize = 100;
+
+/// Stores the interaction, after those of its session that would expire first have made room for it: a page that sends a
+/// browser to one authorization request after another fills nothing.
 pub(in crate::store) fn begin(
     transaction: &mut dyn Transaction,
     interaction: &InteractionRecord,
 ) -> Result<(), StoreError> {
     let hash = interaction.hash;
+    let mut held = Vec::new();
+    for key in INTERACTIONS_OF_SESSION.of(transaction, interaction.session.as_bytes())? {
+        if let Some(other) = by_key(transaction, &key)?.filter(|other| other.hash != hash) {
+            held.push((other.expires_at, other.hash));
+        }
+    }
+    held.sort_unstable_by_key(|(expires_at, _)| *expires_at);
+    let excess = (held.len() + 1).saturating_sub(MOST_OF_SESSION);
+    for (_, oldest) in held.iter().take(excess) {
+        end(transaction, oldest)?;
+    }
     INTERACTIONS_OF_SESSION.put(transaction, interaction.session.as_bytes(), hash.as_bytes());
     expiry::Subject::Interaction(hash).look_at(transaction, interaction.expires_at);
     INTERACTIONS.put(transaction, &[hash.as_bytes()], interaction)
