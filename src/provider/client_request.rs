@@ -27,7 +27,7 @@ pub trait Admission: Sync {
     /// A client that has authenticated.
     fn client(&self, client: &ClientId) -> Result<(), Duration>;
 
-    /// Somebody who has not.
+    /// Somebody who has not: a public client is whoever says so.
     fn stranger(&self) -> Result<(), Duration>;
 }
 
@@ -54,10 +54,13 @@ impl Provider {
             .authenticate_client(request.authorization, request.parameters, request.admission)
             .await?
             .client;
-        request
-            .admission
-            .client(&client.client_id)
-            .map_err(Failure::Limited)?;
+        // Anybody may send the id of a public client, and must not use up what its people are allowed.
+        let admitted = if client.is_public() {
+            request.admission.stranger()
+        } else {
+            request.admission.client(&client.client_id)
+        };
+        admitted.map_err(Failure::Limited)?;
         Ok(Identified {
             origin_allowed: request.origin.is_some_and(|origin| client.allows_origin(origin)),
             client,

@@ -7,6 +7,7 @@ use axum::extract::ConnectInfo;
 use claviger::http::Settings;
 use claviger::http::client_address::TrustedProxies;
 use claviger::http::rate_limit::{Limit, RateLimits};
+use claviger::oidc::client::ClientAuthenticationMethod;
 use http::{Request, StatusCode};
 use std::net::SocketAddr;
 
@@ -123,6 +124,37 @@ async fn rule_88_a_client_is_limited_by_itself() {
         .assert_error(StatusCode::UNAUTHORIZED, "invalid_client");
     app.advance(Duration::from_secs(1));
     send(refresh("shop", true))
+        .await
+        .assert_error(StatusCode::BAD_REQUEST, "invalid_grant");
+}
+
+/// A public client proves nothing, so that its network pays: a stranger who sends its id makes nobody elsewhere wait, and no
+/// client with a secret behind the same address.
+#[tokio::test]
+async fn rule_88_a_stranger_does_not_use_up_a_public_client() {
+    let app = limited_app().await;
+    app.register_client("native", |registration| {
+        registration.client.token_endpoint_auth_methods = [ClientAuthenticationMethod::None].into();
+    })
+    .await;
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", "nonsense"),
+        ("client_id", "team-a.native"),
+    ];
+    let send = async |address: &str| app.send(from(address, token_request(None, &form))).await;
+    for _ in 0..3 {
+        send("192.0.2.1")
+            .await
+            .assert_error(StatusCode::BAD_REQUEST, "invalid_grant");
+    }
+    for _ in 0..20 {
+        assert_limited(&send("192.0.2.1").await);
+    }
+    send("192.0.2.2")
+        .await
+        .assert_error(StatusCode::BAD_REQUEST, "invalid_grant");
+    app.send(from("192.0.2.1", refresh("shop", true)))
         .await
         .assert_error(StatusCode::BAD_REQUEST, "invalid_grant");
 }
