@@ -114,8 +114,9 @@ pub enum IssueCode {
 /// What redeeming a code came to.
 #[derive(Debug, Clone)]
 pub enum RedeemCode {
-    /// First redemption: the code is spent and the refresh token, if one was given, is stored.
-    Fresh(Box<Redeemed>),
+    /// First redemption: the code is spent and the refresh token, if one was given, is stored. With the grants of the person at
+    /// this client that ended to make room.
+    Fresh(Box<Redeemed>, Vec<GrantId>),
     /// Redeemed before. The grant with everything minted from it is revoked, durably, by this very operation.
     Replayed(GrantId),
     /// Client, redirect URI or challenge differ; nothing was changed.
@@ -514,13 +515,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Redeems a code exactly once. The binding is compared before the state is looked at, and a mismatch neither consumes
     /// nor revokes. Spent codes are kept until their grant's end, or a replay could not be told from nonsense. Of one user
-    /// one client holds at most 100 grants whose code was redeemed; the oldest ends to make room.
+    /// one client holds at most 100 grants whose code was redeemed; the oldest of the same session ends to make room, or else the
+    /// oldest.
     ///
     /// SQL: `UPDATE authorization_codes SET redeemed_at = now() FROM grants, clients, users WHERE hash = $1 AND redeemed_at IS
     /// NULL AND authorization_codes.expires_at > now() AND client_uid = $2 AND redirect_uri = $3 AND code_challenge IS NOT
     /// DISTINCT FROM $4 AND …live RETURNING …`, then `INSERT INTO refresh_tokens` and `DELETE FROM grants WHERE id IN (SELECT
     /// grants.id FROM grants JOIN authorization_codes … WHERE user_uid = $6 AND client_uid = $2 AND redeemed_at IS NOT
-    /// NULL AND grants.id <> $5 ORDER BY created_at DESC OFFSET 99)`; no row: look it up, binding first, and if it was
+    /// NULL AND grants.id <> $5 ORDER BY session = $7, created_at DESC OFFSET 99) RETURNING id`; no row: look it up, binding first, and if it was
     /// redeemed `UPDATE grants SET revoked_at = now()` in this transaction, which commits.
     async fn redeem_authorization_code(
         &self,

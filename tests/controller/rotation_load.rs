@@ -151,7 +151,7 @@ impl Stage {
             .store
             .redeem_authorization_code(&hash, &binding, Some(stored))
             .await;
-        assert!(matches!(redeemed.unwrap(), RedeemCode::Fresh(_)));
+        assert!(matches!(redeemed.unwrap(), RedeemCode::Fresh(..)));
         token.expose().to_owned()
     }
 

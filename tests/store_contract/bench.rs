@@ -184,7 +184,7 @@ pub(crate) fn uid(name: &str) -> ResourceUid {
 
 pub(crate) fn name_of_redemption(outcome: &RedeemCode) -> &'static str {
     match outcome {
-        RedeemCode::Fresh(_) => "fresh",
+        RedeemCode::Fresh(..) => "fresh",
         RedeemCode::Replayed(_) => "replayed",
         RedeemCode::Mismatch => "mismatch",
         RedeemCode::Unknown => "unknown",

@@ -26,7 +26,7 @@ pub(crate) async fn a_code_is_redeemed(bench: &Bench) {
         )
         .await
         .unwrap();
-    let RedeemCode::Fresh(redeemed) = outcome else {
+    let RedeemCode::Fresh(redeemed, _) = outcome else {
         panic!("{}", name_of_redemption(&outcome));
     };
     assert_eq!(redeemed.grant, grant);

@@ -6,8 +6,8 @@ use claviger::oidc::claims::Claim;
 use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::GrantId;
 use claviger::oidc::scope::ScopeSet;
-use claviger::store::IssueCode;
 use claviger::store::records::{GrantRecord, SessionRecord};
+use claviger::store::{IssueCode, RedeemCode};
 
 use crate::bench::{Bench, CLIENT, GRANT, REFRESH, USER, name_of_redemption, uid};
 use crate::fixtures;
@@ -155,6 +155,43 @@ pub(crate) async fn rule_88_the_oldest_of_too_many_grants_ends(bench: &Bench) {
         assert!(live.is_some(), "{id}");
     }
     assert_eq!(bench.rotate("token of number 2", "next").await, "rotated");
+}
+
+/// What ends is the oldest of the session that signs in again and again, and it is told: the person stays signed in to the app
+/// in other browsers, until there is nothing else left.
+pub(crate) async fn rule_88_a_session_ends_its_own_grants_first(bench: &Bench) {
+    let elsewhere = bench.redeemed(true).await;
+    let here = fixtures::session("here", USER, bench.now());
+    bench.store.begin_session(here.clone(), None).await.unwrap();
+    for number in 1..=99 {
+        one_more(bench, &format!("number {number}"), &here, CLIENT, true).await;
+    }
+    let live = async |id: &str| bench.store.live_grant(&GrantId::new(id)).await.unwrap().is_some();
+    for number in 1..=10 {
+        assert!(live(&format!("number {number}")).await);
+        one_more(bench, &format!("again {number}"), &here, CLIENT, true).await;
+        assert!(!live(&format!("number {number}")).await && bench.grant_is_live().await);
+    }
+    let third = fixtures::session("third", USER, bench.now());
+    bench.store.begin_session(third.clone(), None).await.unwrap();
+    one_more(bench, "third", &third, CLIENT, true).await;
+    assert!(!bench.grant_is_live().await, "the oldest of all");
+    assert!(live("number 11").await && live("third").await);
+
+    let grant = fixtures::grant("told", &here, CLIENT, bench.now());
+    let code = fixtures::authorization_code("told", &grant, CLIENT, bench.now());
+    let (hash, binding) = (code.hash, code.binding.clone());
+    let issued = bench
+        .store
+        .issue_authorization_code(None, grant, code, None)
+        .await;
+    assert_eq!(issued.unwrap(), IssueCode::Issued);
+    let redeemed = bench.store.redeem_authorization_code(&hash, &binding, None).await;
+    let RedeemCode::Fresh(_, ended) = redeemed.unwrap() else {
+        panic!("it was refused");
+    };
+    assert_eq!(ended, [GrantId::new("number 11")]);
+    assert_ne!(elsewhere.session, here.hash);
 }
 
 /// After the clock was set back the newest grant looks older than those before it, and is not what makes room.

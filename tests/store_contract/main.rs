@@ -134,6 +134,7 @@ for_each_back_end! {
         a_grant_ends_at_its_end,
         consents_add_up,
         rule_88_the_oldest_of_too_many_grants_ends,
+        rule_88_a_session_ends_its_own_grants_first,
         a_grant_does_not_make_room_for_itself,
     }
     codes {

@@ -53,8 +53,16 @@ pub(in crate::provider) async fn authorize(
         .await
         .map_err(Fault::store("redeem an authorization code"))?;
     match redeemed {
-        RedeemCode::Fresh(redeemed) => {
+        RedeemCode::Fresh(redeemed, ended) => {
             let Redeemed { grant, user } = *redeemed;
+            for ended in &ended {
+                audit::record(&audit::Event {
+                    name: "grant_ended_for_another",
+                    client_id: Some(&client.client_id),
+                    subject: Some(&grant.subject),
+                    grant: Some(ended),
+                });
+            }
             Ok(Authorization {
                 scope: grant.scope.clone(),
                 resources: grant.resources.clone(),

@@ -100,11 +100,11 @@ pub(in crate::store) fn redeem(
     };
     stored.code.redeemed_at = Some(now);
     CODES.put(transaction, &[hash.as_bytes()], &stored)?;
-    grants::note_redeemed(transaction, &grant)?;
+    let ended = grants::note_redeemed(transaction, &grant)?;
     if let Some(token) = refresh_token {
         refresh_tokens::begin(transaction, now, &grant, &token)?;
     }
-    Ok(RedeemCode::Fresh(Box::new(Redeemed { grant, user })))
+    Ok(RedeemCode::Fresh(Box::new(Redeemed { grant, user }), ended))
 }
 
 pub(in crate::store) fn by_key(view: &dyn Read, hash: &[u8]) -> Result<Option<StoredCode>, StoreError> {

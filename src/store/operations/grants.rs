@@ -34,20 +34,33 @@ pub(in crate::store) fn begin(
 }
 
 /// Notes that the code of a grant was redeemed, and ends the oldest ones of the person at this client where there are too
-/// many for another one. Before, it is not counted: a code that nobody redeems takes its grant along within a minute, and
-/// whoever only makes a browser ask for codes must not end what the client holds.
+/// many for another one; gives which. Those of the same session come first: what makes a browser sign in again and again,
+/// silently, must not sign the person out elsewhere. Before, it is not counted: a code that nobody redeems takes its grant
+/// along within a minute, and whoever only makes a browser ask for codes must not end what the client holds.
 pub(in crate::store) fn note_redeemed(
     transaction: &mut dyn Transaction,
     grant: &GrantRecord,
-) -> Result<(), StoreError> {
+) -> Result<Vec<GrantId>, StoreError> {
     let owner = user_at_client(grant);
+    let mut ended = Vec::new();
     let held = REDEEMED_GRANTS.of(transaction, &owner)?;
     let excess = (held.len() + 1).saturating_sub(MOST_OF_USER_AT_CLIENT);
-    for oldest in held.iter().take(excess) {
-        end(transaction, oldest.get(size_of::<u64>()..).unwrap_or_default())?;
+    if excess > 0 {
+        let mut by_choice = Vec::with_capacity(held.len());
+        for item in held {
+            let id = item.get(size_of::<u64>()..).unwrap_or_default();
+            if let Some(other) = by_key(transaction, id)? {
+                by_choice.push((other.session != grant.session, item, other.id));
+            }
+        }
+        by_choice.sort_unstable();
+        for (_, _, oldest) in by_choice.into_iter().take(excess) {
+            end(transaction, oldest.as_str().as_bytes())?;
+            ended.push(oldest);
+        }
     }
     REDEEMED_GRANTS.put(transaction, &owner, &by_age(grant));
-    Ok(())
+    Ok(ended)
 }
 
 /// Names person and client in one. A uid of Kubernetes holds no NUL.
