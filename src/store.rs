@@ -134,6 +134,15 @@ pub struct Redeemed {
     pub grant: GrantRecord,
     /// The user as registered now.
     pub user: UserRecord,
+    /// The client as registered now.
+    pub client: ClientRecord,
+}
+
+impl Redeemed {
+    /// Whether the client admits the person now.
+    pub fn is_admitted(&self) -> bool {
+        self.client.client.access.allows(&self.user.user)
+    }
 }
 
 /// What rotating a refresh token came to.

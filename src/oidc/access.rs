@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::end_user::EndUser;
 
 /// Both lists empty: everyone. Otherwise a person must be named, or be in a group that is named. Checked at sign-in, at
-/// silent sign-in and at every refresh.
+/// silent sign-in, at every refresh, and whenever a token is shown to claviger.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Access {
     /// Names of groups.

@@ -26,11 +26,30 @@ pub(super) enum Behind {
 }
 
 impl Behind {
+    /// Refuses a token of a person whom the client's access rules do not admit any more: what they are told about is nobody's
+    /// who uses that app. Whoever ends tokens does not ask, so that such a token can still be ended.
+    pub(super) fn refuse_unless_admitted(&self) -> Result<(), Failure> {
+        match self {
+            Self::Person(live) if !live.is_admitted() => Err(invalid(
+                "the client's access rules do not admit this person any more",
+            )),
+            Self::Person(_) | Self::Client(_) => Ok(()),
+        }
+    }
+
     /// The client that it was issued to.
     pub(super) fn client_uid(&self) -> &ResourceUid {
         match self {
             Self::Person(live) => &live.grant.client_uid,
             Self::Client(record) => &record.client.uid,
+        }
+    }
+
+    /// The same, as registered now.
+    pub(super) fn client(&self) -> &ClientRecord {
+        match self {
+            Self::Person(live) => &live.client,
+            Self::Client(record) => record,
         }
     }
 

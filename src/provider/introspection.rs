@@ -91,6 +91,7 @@ impl Provider {
             return Ok(self.look_at_refresh_token(client, &token).await?);
         }
         match self.live_access_token(token).await {
+            Ok(token) if token.behind.refuse_unless_admitted().is_err() => Ok(None),
             Ok(token) => Ok(active_access_token(client, token)),
             Err(Failure::Refused(_)) => Ok(None),
             Err(failure) => Err(failure),
@@ -118,7 +119,7 @@ impl Provider {
             .live_grant(&grant.id)
             .await
             .map_err(Fault::store("look up a grant"))?;
-        Ok(live.map(|live| ActiveToken {
+        Ok(live.filter(Redeemed::is_admitted).map(|live| ActiveToken {
             username: username(&live.grant.scope, &live),
             subject: live.grant.sub().as_str().to_owned(),
             client_id: live.grant.client_id,

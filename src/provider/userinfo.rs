@@ -9,12 +9,11 @@ use crate::oidc::error::ErrorCode;
 use crate::oidc::identifier::Subject;
 use crate::oidc::scope::{OPENID, ScopeSet};
 use crate::store::Redeemed;
-use crate::store::records::{ClientRecord, UserRecord};
+use crate::store::records::UserRecord;
 
 use super::Provider;
 use super::access_token::{Behind, LiveAccessToken, invalid};
 use super::answer::{Answer, Failure, refused};
-use super::fault::Fault;
 
 /// The answer: a person as registered now, and what the token may know of them.
 pub struct Userinfo {
@@ -43,42 +42,19 @@ impl Provider {
             Ok(found) => found,
             Err(failure) => return Answer::to_no_origin(failure),
         };
-        let client = match self.client_if_needed(&behind, origin).await {
-            Ok(client) => client,
-            Err(fault) => return Answer::to_no_origin(fault),
-        };
+        if let Err(refused) = behind.refuse_unless_admitted() {
+            return Answer::to_no_origin(refused);
+        }
         Answer {
-            origin_allowed: client
-                .as_ref()
-                .is_some_and(|client| origin.is_some_and(|origin| client.client.allows_origin(origin))),
-            result: userinfo(&ScopeSet::parse(&claims.scope), behind, client.as_ref()),
+            origin_allowed: origin.is_some_and(|origin| behind.client().client.allows_origin(origin)),
+            result: userinfo(&ScopeSet::parse(&claims.scope), behind),
         }
-    }
-
-    /// The client of a token, where its registration decides something: which scripts may read the answer, and which claims
-    /// it may still ask for by name.
-    async fn client_if_needed(
-        &self,
-        behind: &Behind,
-        origin: Option<&str>,
-    ) -> Result<Option<ClientRecord>, Fault> {
-        let asks_by_name = match behind {
-            Behind::Person(live) => !live.grant.claims.userinfo.is_empty(),
-            Behind::Client(_) => false,
-        };
-        if origin.is_none() && !asks_by_name {
-            return Ok(None);
-        }
-        self.store
-            .client(behind.client_id())
-            .await
-            .map_err(Fault::store("look up a client"))
     }
 }
 
 /// What the token's scope gives, and what was asked for by name.
-fn userinfo(scope: &ScopeSet, behind: Behind, client: Option<&ClientRecord>) -> Result<Userinfo, Failure> {
-    let Redeemed { grant, user } = match behind {
+fn userinfo(scope: &ScopeSet, behind: Behind) -> Result<Userinfo, Failure> {
+    let Redeemed { grant, user, client } = match behind {
         Behind::Person(live) if scope.contains(OPENID) => *live,
         Behind::Person(_) | Behind::Client(_) => {
             return Err(refused(
@@ -88,9 +64,8 @@ fn userinfo(scope: &ScopeSet, behind: Behind, client: Option<&ClientRecord>) -> 
         }
     };
     let mut claims: BTreeSet<Claim> = claims::of_scope(scope).collect();
-    if let Some(client) = client {
-        claims.extend(grant.claims.within(&client.client.scopes).userinfo);
-    }
+    // What the client may ask for may have become less since.
+    claims.extend(grant.claims.within(&client.client.scopes).userinfo);
     Ok(Userinfo {
         sub: grant.sub().clone(),
         user,

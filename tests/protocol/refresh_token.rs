@@ -200,6 +200,44 @@ async fn rule_38_refresh_tokens_end_with_what_they_hang_on() {
     assert_invalid_grant(&app.refresh("shop", refresh_token(&tokens)).await);
 }
 
+/// A person whom the access rules admit no more is nobody at userinfo and introspection, at once and whatever they hold; when
+/// they are admitted again it is good again, unless the app has ended it meanwhile, which it still may.
+#[tokio::test]
+async fn rule_39_access_rules_are_checked_at_userinfo_and_introspection() {
+    let app = TestApp::with_shop_and_ada().await;
+    let tokens = app.tokens("openid offline_access").await;
+    let access_token = tokens["access_token"].as_str().unwrap();
+    let refresh_token = tokens["refresh_token"].as_str().unwrap();
+    let admit = async |group: &str| {
+        app.register_client("shop", |registration| {
+            registration.client.access.allowed_groups = vec![group.to_owned()];
+        })
+        .await;
+    };
+    let is_good = async || {
+        let userinfo = app.userinfo(access_token).await;
+        let good = userinfo.status == StatusCode::OK;
+        if !good {
+            userinfo.assert_error(StatusCode::UNAUTHORIZED, "invalid_token");
+        }
+        for token in [access_token, refresh_token] {
+            let answer = app.introspect("shop", token).await;
+            assert_eq!(answer["active"], good);
+            assert!(good || answer == serde_json::json!({"active": false}), "{answer}");
+        }
+        good
+    };
+    assert!(is_good().await);
+    admit("board").await;
+    assert!(!is_good().await);
+    admit("staff").await;
+    assert!(is_good().await);
+    admit("board").await;
+    assert_eq!(app.revoke("shop", access_token).await.status, StatusCode::OK);
+    admit("staff").await;
+    assert!(!is_good().await);
+}
+
 /// Without `offline_access` a refresh token ends with the session in which it was allowed; with it, it does not.
 #[tokio::test]
 async fn rule_40_only_offline_access_outlives_the_session() {

@@ -178,7 +178,8 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
 
-    /// Who may sign in; default: everyone. Checked at sign-in, at silent sign-in and at every refresh.
+    /// Who may sign in; default: everyone. Checked at sign-in, at silent sign-in, at every refresh, at userinfo
+    /// and at introspection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
 

@@ -54,7 +54,7 @@ pub(in crate::provider) async fn authorize(
         .map_err(Fault::store("redeem an authorization code"))?;
     match redeemed {
         RedeemCode::Fresh(redeemed, ended) => {
-            let Redeemed { grant, user } = *redeemed;
+            let Redeemed { grant, user, .. } = *redeemed;
             for ended in &ended {
                 audit::record(&audit::Event {
                     name: "grant_ended_for_another",

@@ -42,7 +42,7 @@ pub(in crate::provider) async fn authorize(
         .map_err(Fault::store("rotate a refresh token"))?;
     match rotated {
         RotateRefreshToken::Rotated(redeemed) => {
-            let Redeemed { grant, user } = *redeemed;
+            let Redeemed { grant, user, .. } = *redeemed;
             Ok(Authorization {
                 scope: scope.unwrap_or_else(|| grant.scope.clone()),
                 resources: grant.resources.clone(),

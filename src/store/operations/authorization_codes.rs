@@ -9,7 +9,7 @@ use crate::store::operations::{
     clients, epoch, expiry, grants, interactions, refresh_tokens, sessions, users,
 };
 use crate::store::records::{AuthorizationCodeRecord, CodeBinding, GrantRecord, NewRefreshToken};
-use crate::store::{IssueCode, RedeemCode, Redeemed, StoreError};
+use crate::store::{IssueCode, RedeemCode, StoreError};
 
 pub(in crate::store) fn issue(
     transaction: &mut dyn Transaction,
@@ -95,16 +95,17 @@ pub(in crate::store) fn redeem(
         grants::revoke(transaction, now, &grant.id)?;
         return Ok(RedeemCode::Replayed(grant.id));
     }
-    let Some(user) = grants::user_if_allowed(transaction, now, &grant)? else {
+    let Some(redeemed) = grants::if_allowed(transaction, now, grant)? else {
         return Ok(RedeemCode::Refused);
     };
+    let grant = &redeemed.grant;
     stored.code.redeemed_at = Some(now);
     CODES.put(transaction, &[hash.as_bytes()], &stored)?;
-    let ended = grants::note_redeemed(transaction, &grant)?;
+    let ended = grants::note_redeemed(transaction, grant)?;
     if let Some(token) = refresh_token {
-        refresh_tokens::begin(transaction, now, &grant, &token)?;
+        refresh_tokens::begin(transaction, now, grant, &token)?;
     }
-    Ok(RedeemCode::Fresh(Box::new(Redeemed { grant, user }), ended))
+    Ok(RedeemCode::Fresh(Box::new(redeemed), ended))
 }
 
 pub(in crate::store) fn by_key(view: &dyn Read, hash: &[u8]) -> Result<Option<StoredCode>, StoreError> {

@@ -13,7 +13,7 @@ use crate::store::key_value::tables::{
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry::ordered;
 use crate::store::operations::{access_tokens, clients, expiry, sessions, users};
-use crate::store::records::{ClientRecord, GrantRecord, UserRecord};
+use crate::store::records::{ClientRecord, GrantRecord};
 use crate::store::{Redeemed, StoreError};
 
 /// One client holds at most this many of one person: each sign-in makes one.
@@ -90,27 +90,28 @@ pub(in crate::store) fn unexpired(
     Ok(by_key(view, id.as_str().as_bytes())?.filter(|grant| now < grant.expires_at))
 }
 
-/// The user of a grant, if everything that the grant stands on is alive: the grant itself, its client, its user and,
+/// A grant with its client and user, if everything that it stands on is alive: the grant itself, its client, its user and,
 /// unless it is offline, its session.
-pub(in crate::store) fn user_if_allowed(
+pub(in crate::store) fn if_allowed(
     view: &dyn Read,
     now: Timestamp,
-    grant: &GrantRecord,
-) -> Result<Option<UserRecord>, StoreError> {
+    grant: GrantRecord,
+) -> Result<Option<Redeemed>, StoreError> {
     if grant.revoked_at.is_some() || grant.expires_at <= now {
         return Ok(None);
     }
     let client = clients::by_uid(view, &grant.client_uid)?;
-    if !client.as_ref().is_some_and(ClientRecord::is_live) {
+    let Some(client) = client.filter(ClientRecord::is_live) else {
         return Ok(None);
-    }
+    };
     if !grant.offline {
         let session = sessions::live(view, now, &grant.session)?;
         if session.is_none_or(|session| session.user_uid != grant.user_uid) {
             return Ok(None);
         }
     }
-    users::live(view, &grant.user_uid)
+    let user = users::live(view, &grant.user_uid)?;
+    Ok(user.map(|user| Redeemed { grant, user, client }))
 }
 
 pub(in crate::store) fn live(
@@ -121,7 +122,7 @@ pub(in crate::store) fn live(
     let Some(grant) = unexpired(view, now, id)? else {
         return Ok(None);
     };
-    Ok(user_if_allowed(view, now, &grant)?.map(|user| Redeemed { grant, user }))
+    if_allowed(view, now, grant)
 }
 
 /// Marks the grant. It stays with its spent codes and tokens until its end, so that a replay is still told from nonsense.

@@ -14,7 +14,7 @@ use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry::ordered;
 use crate::store::operations::{expiry, grants, sessions};
 use crate::store::records::{GrantRecord, NewRefreshToken, RefreshTokenRecord};
-use crate::store::{Redeemed, RotateRefreshToken, StoreError};
+use crate::store::{RotateRefreshToken, StoreError};
 
 /// Whoever spends a token this soon after it was issued refreshes in a loop.
 const HASTY: Duration = Duration::from_mins(1);
@@ -75,9 +75,10 @@ pub(in crate::store) fn rotate(
         grants::revoke(transaction, now, &grant.id)?;
         return Ok(RotateRefreshToken::Reused(grant.id));
     }
-    let Some(user) = grants::user_if_allowed(transaction, now, &grant)? else {
+    let Some(redeemed) = grants::if_allowed(transaction, now, grant)? else {
         return Ok(RotateRefreshToken::Refused);
     };
+    let grant = &redeemed.grant;
     token.spent_at = Some(now);
     put(transaction, &token)?;
     if token
@@ -86,11 +87,11 @@ pub(in crate::store) fn rotate(
     {
         forget_oldest(transaction, now, &token)?;
     }
-    begin(transaction, now, &grant, successor)?;
+    begin(transaction, now, grant, successor)?;
     if !grant.offline {
         sessions::note_use(transaction, now, &grant.session)?;
     }
-    Ok(RotateRefreshToken::Rotated(Box::new(Redeemed { grant, user })))
+    Ok(RotateRefreshToken::Rotated(Box::new(redeemed)))
 }
 
 /// Notes a token that was spent at once, and forgets the oldest of those when there are too many.
