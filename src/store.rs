@@ -553,8 +553,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `UPDATE refresh_tokens SET spent_at = now() FROM grants, clients, users WHERE hash = $1 AND spent_at IS NULL AND
     /// refresh_tokens.expires_at > now() AND client_uid = $2 AND …live RETURNING …`, then `INSERT INTO refresh_tokens` and
-    /// `UPDATE sessions SET last_used_at`, and `DELETE` those of the grant that were spent within a minute, beyond
-    /// the last hundred; no row: look it up, client first, and if it was spent `UPDATE grants SET
+    /// `UPDATE sessions SET last_used_at`, and `DELETE` those of the grant that were spent within a minute, but for
+    /// the first and the last ninety-nine; no row: look it up, client first, and if it was spent `UPDATE grants SET
     /// revoked_at = now()` in this transaction, which commits.
     async fn rotate_refresh_token(
         &self,

@@ -1,8 +1,9 @@
 //! Refresh tokens: rotation and detection of reuse (RFC 9700 section 4.14.2).
 //!
 //! Spent tokens are kept until their grant's end, or their reuse could not be told from nonsense. A client that refreshes in
-//! a loop would fill the store with them, so of those that were spent right after they were issued only the last ones are
-//! kept; a forgotten one is refused like any other that is unknown.
+//! a loop would fill the store with them, so of those that were spent right after they were issued only the first one and the
+//! last ones are kept; a forgotten one is refused like any other that is unknown. Whoever stole a token before the loop holds
+//! the first one, or one that was not spent in haste.
 
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ fn forget_oldest(
     item.extend_from_slice(token.hash.as_bytes());
     HASTY_TOKENS_OF_GRANT.put(transaction, grant, &item);
     let oldest = HASTY_TOKENS_OF_GRANT.first(transaction, grant, MOST_HASTY + 1)?;
-    if let Some(item) = oldest.first().filter(|_| oldest.len() > MOST_HASTY) {
+    if let Some(item) = oldest.get(1).filter(|_| oldest.len() > MOST_HASTY) {
         let hash = item.get(size_of::<u64>()..).unwrap_or_default();
         HASTY_TOKENS_OF_GRANT.delete(transaction, grant, item);
         REFRESH_TOKENS_OF_GRANT.delete(transaction, grant, hash);
