@@ -81,9 +81,17 @@ fn names(issuer: &Issuer, document: &[u8]) -> Result<(), String> {
         .and_then(|document| Some(document.get("issuer")?.as_str()?.to_owned()));
     match named {
         Some(named) if named == issuer.as_str() => Ok(()),
-        Some(named) => Err(format!("{issuer} leads to another issuer, {named}")),
+        Some(named) => Err(format!("{issuer} leads to another issuer, {}", quoted(&named))),
         None => Err(format!("{issuer} leads to something that is no OpenID Provider")),
     }
+}
+
+/// What somebody else has written, for a terminal: nothing in it moves the cursor or hides what stands beside it.
+fn quoted(text: &str) -> String {
+    const MOST_SHOWN: usize = 256;
+    let start: String = text.chars().take(MOST_SHOWN).collect();
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{rest}", start.escape_debug())
 }
 
 async fn shows_our_keys(issuer: &Issuer, own: Option<&[u8]>) -> Check {
@@ -108,4 +116,31 @@ fn kids(jwks: &[u8]) -> Option<Vec<String>> {
     keys.iter()
         .map(|key| key.get("kid")?.as_str().map(str::to_owned))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text is a stranger's, and goes to an administrator's terminal.
+    #[test]
+    fn rule_86_another_issuers_name_is_escaped() {
+        let issuer = Issuer::parse("https://id.example.org").unwrap();
+        let told = |named: &str| {
+            let document = serde_json::json!({ "issuer": named }).to_string();
+            names(&issuer, document.as_bytes()).unwrap_err()
+        };
+        assert!(told("https://other.example.org").ends_with("another issuer, https://other.example.org"));
+        let told_of_controls = told("\u{1b}[2J\u{7}\r\nok\u{202e}\u{9b}");
+        assert!(
+            !told_of_controls
+                .chars()
+                .any(|c| c.is_control() || c == '\u{202e}')
+        );
+        assert!(
+            told_of_controls.ends_with(r"\u{1b}[2J\u{7}\r\nok\u{202e}\u{9b}"),
+            "{told_of_controls}"
+        );
+        assert!(told(&"x".repeat(100_000)).len() < 400);
+    }
 }
