@@ -5,6 +5,10 @@
 //!   supplied ID Token does not belong to the current OP session with the RP"); in every other case they are;
 //! - whatever is wrong with a request (a hint that is not ours, a `client_id` that is not the hint's, a
 //!   `post_logout_redirect_uri` that is not registered), the person can still sign out, and stays here;
+//! - a bare `client_id` leads back to its app where the person has confirmed it, on a page that names the app. Section 2 has
+//!   the parameter for this very use (a `post_logout_redirect_uri` without a hint), and section 3 asks for "other means of
+//!   confirming the legitimacy of the post-logout redirection target" then: the URI is one that this client registered, and
+//!   a person has said yes to that client. Many apps keep no ID token, and their people would be stranded here;
 //! - where nobody is signed in, only a hint leads back to the app: there is nobody who could confirm a bare `client_id`;
 //! - `logout_hint` and `ui_locales` have no effect.
 

@@ -140,7 +140,15 @@ async fn rule_71_without_proof_the_person_is_asked() {
         assert_asks(&log_out(&browser, &parameters).await);
         assert!(is_signed_in(&browser).await);
     }
-    // The page says which app asks, and after a yes the app gets the browser back.
+}
+
+/// A `client_id` without an ID token leads back to its app when the person has confirmed it (RP-Initiated Logout sections 2 and
+/// 3): on a page that names the app, and to a URI that this client registered. Nothing leads there without their yes.
+#[tokio::test]
+async fn rule_71_a_client_id_leads_back_when_the_person_confirms() {
+    let app = app_with_logout().await;
+    let browser = Browser::new(&app);
+    signed_in(&app, &browser).await;
     let page = log_out(
         &browser,
         &[
