@@ -64,6 +64,10 @@ async fn rule_57_a_pairwise_sub_is_the_same_everywhere() {
         .await
         .json();
     assert_eq!(sub(&app, &refreshed).await, one);
+    for token in ["access_token", "refresh_token"] {
+        let introspected = app.introspect("one", refreshed[token].as_str().unwrap()).await;
+        assert_eq!(introspected["sub"], *one, "{token}");
+    }
     assert_eq!(sub(&app, &tokens(&app, &browser, "twin").await).await, one);
     let other = sub(&app, &tokens(&app, &browser, "other").await).await;
     assert!(other != one && other != "subject-ada" && one != "subject-ada");

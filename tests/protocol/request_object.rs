@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger::oidc::client::ConsentPolicy;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::browser::{
 };
 use crate::client_keys::{KEYS, OTHER_KEYS};
 use crate::fixtures;
+use crate::jwt::part;
 
 const HEADER: &str = r#"{"alg":"ES256","typ":"oauth-authz-req+jwt"}"#;
 
@@ -96,6 +98,44 @@ async fn rule_19_an_object_of_a_registered_key_is_taken() {
             json!({"alg": alg}),
         ] {
             assert_sign_in_page(&ask(&app, &KEYS.sign(&header, &object)).await);
+        }
+    }
+}
+
+/// `resource` may be a list in an object, as it may come more than once outside of one (RFC 8707 section 2); the token is for what
+/// the list names. A list of another parameter is one that comes more than once.
+#[tokio::test]
+async fn rule_19_resources_may_be_a_list() {
+    let app = app_with_keys().await;
+    app.register_client("shop", |registration| {
+        registration.client.jwks = KEYS.jwks();
+        registration.client.audiences = vec!["urn:a".to_owned(), "urn:b".to_owned()];
+        registration.client.consent = ConsentPolicy::Skip;
+    })
+    .await;
+    let browser = Browser::new(&app);
+    let page = browser
+        .get(&authorize_path(&outside(&signed(&claims(&app)))))
+        .await;
+    answered(&browser.sign_in(&page, "ada", PASSWORD).await);
+    for (name, value, aud) in [
+        (
+            "resource",
+            json!(["urn:b", "urn:a"]),
+            Some(json!(["urn:b", "urn:a"])),
+        ),
+        ("resource", json!(["urn:a"]), Some(json!("urn:a"))),
+        ("resource", json!(["urn:a", "urn:c"]), None),
+        ("state", json!(["a", "b"]), None),
+    ] {
+        let object = signed(&claims_with(&app, name, &value));
+        let answer = answered(&browser.get(&authorize_path(&outside(&object))).await);
+        match aud {
+            None => assert!(answer.contains_key("error"), "{name} {value}: {answer:?}"),
+            Some(aud) => {
+                let tokens = app.redeem("shop", &answer["code"]).await.json();
+                assert_eq!(part(tokens["access_token"].as_str().unwrap(), 1)["aud"], aud);
+            }
         }
     }
 }

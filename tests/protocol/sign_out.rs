@@ -6,7 +6,8 @@ use http::StatusCode;
 
 use crate::app::{TestApp, TestResponse, encode};
 use crate::browser::{
-    Browser, Form, PASSWORD, answered, app_with_ada, assert_error_page, assert_redirected_error, location,
+    Browser, Form, PASSWORD, REQUEST, answered, app_with_ada, assert_error_page, assert_redirected_error,
+    location,
 };
 
 const AFTER: &str = "https://shop.example.org/signed-out?from=claviger";
@@ -258,8 +259,7 @@ async fn rule_71_the_target_is_checked_when_the_person_answers() {
     }
 }
 
-/// A POST of another site comes without cookies and is answered by a redirect to GET, with the parameters sealed; what was
-/// sealed for one endpoint is nothing at another.
+/// A POST of another site comes without cookies and is answered by a redirect to GET, with the parameters sealed.
 #[tokio::test]
 async fn rule_08_a_request_to_sign_out_may_be_posted() {
     let app = app_with_logout().await;
@@ -275,11 +275,65 @@ async fn rule_08_a_request_to_sign_out_may_be_posted() {
         path.starts_with("/logout?claviger_posted=") && !path.contains(&hint),
         "{path}"
     );
-    let at_authorize = path.replace("/logout", "/authorize");
-    assert_error_page(&browser.get(&at_authorize).await, StatusCode::BAD_REQUEST, &[]);
     assert!(is_signed_in(&browser).await);
     assert_eq!(location(&browser.get(&path).await), AFTER);
     assert!(!is_signed_in(&browser).await);
+}
+
+/// What was sealed for one endpoint is nothing at the other, although the same parameters would be good there.
+#[tokio::test]
+async fn rule_54_sealed_parameters_are_of_one_endpoint() {
+    let app = app_with_logout().await;
+    let browser = Browser::new(&app);
+    let hint = signed_in(&app, &browser).await;
+    let mut parameters = REQUEST.to_vec();
+    parameters.extend([("id_token_hint", &*hint), ("post_logout_redirect_uri", AFTER)]);
+    let origin = Some("https://shop.example.org");
+    for (endpoint, other, expected) in [
+        ("/authorize", "/logout", "https://shop.example.org/callback?code="),
+        ("/logout", "/authorize", AFTER),
+    ] {
+        let redirect = Browser::new(&app).post_from(origin, endpoint, &parameters).await;
+        let sealed = location(&redirect);
+        let elsewhere = sealed.replacen(endpoint, other, 1);
+        assert!(
+            elsewhere.starts_with(&format!("{other}?claviger_posted=")),
+            "{elsewhere}"
+        );
+        let page = browser.get(&elsewhere).await;
+        assert_error_page(&page, StatusCode::BAD_REQUEST, &[]);
+        assert!(
+            page.text().contains("This page is out of date"),
+            "{}",
+            page.text()
+        );
+        assert!(is_signed_in(&browser).await);
+        // Where it was sealed for, it is good.
+        let answer = location(&browser.get(&sealed).await);
+        assert!(answer.starts_with(expected), "{answer}");
+    }
+}
+
+/// A request to sign out that cannot be read is told as one to sign out, by GET and by POST.
+#[tokio::test]
+async fn rule_80_a_malformed_request_to_sign_out_is_told_so() {
+    let app = app_with_logout().await;
+    let browser = Browser::new(&app);
+    let too_long = "x".repeat(9 * 1024);
+    for (endpoint, title) in [
+        ("/logout", "This app cannot sign you out"),
+        ("/authorize", "This app cannot sign you in"),
+    ] {
+        let unread = browser.get(&format!("{endpoint}?state=%ff")).await;
+        let posted = browser.post(endpoint, &[("state", &too_long)]).await;
+        for (page, status) in [
+            (unread, StatusCode::BAD_REQUEST),
+            (posted, StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            assert_error_page(&page, status, &["xxxx"]);
+            assert!(page.text().contains(title), "{}", page.text());
+        }
+    }
 }
 
 /// Nobody is signed out by a form of another site: the confirmation needs the token that was shown to this browser, and

@@ -18,6 +18,7 @@ use crate::oidc::authorization_request::validate::Displayable;
 use crate::provider::Provider;
 use crate::provider::fault::Fault;
 use crate::provider::interaction::{BrowserError, ClientFacts, Refusal};
+use crate::provider::resent::Endpoint;
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -107,9 +108,19 @@ pub(super) fn posted(provider: &Provider, visit: &Visit, rejection: &PostedRejec
     text.respond(provider, visit, Cause::new(rejection.to_string()))
 }
 
-/// The page for an authorization request whose parameters cannot be read.
-pub(super) fn malformed(provider: &Provider, visit: &Visit, status: StatusCode, cause: String) -> Response {
-    let mut text = refused(Refusal::Request(Displayable::Malformed), None);
+/// The page for an app's request whose parameters cannot be read.
+pub(super) fn malformed(
+    provider: &Provider,
+    visit: &Visit,
+    endpoint: Endpoint,
+    status: StatusCode,
+    cause: String,
+) -> Response {
+    let refusal = match endpoint {
+        Endpoint::Authorization => Refusal::Request(Displayable::Malformed),
+        Endpoint::EndSession => Refusal::SignOutMalformed,
+    };
+    let mut text = refused(refusal, None);
     text.status = status;
     text.respond(provider, visit, Cause::new(cause))
 }
@@ -180,9 +191,14 @@ fn refused(refusal: Refusal, client: Option<&ClientFacts>) -> Text {
             "The app is suspended, or its OidcClient was deleted.",
             show(client, "{.spec.suspend}"),
         ),
+        Refusal::SignOutMalformed => Text::new(
+            StatusCode::BAD_REQUEST,
+            NO_SIGN_OUT,
+            "The app that sent you here made a mistake: its request cannot be read.",
+        ),
         Refusal::SignOutRepeats(name) => Text::new(
             StatusCode::BAD_REQUEST,
-            "This app cannot sign you out",
+            NO_SIGN_OUT,
             format!("The app that sent you here made a mistake: the parameter {name} is repeated."),
         ),
         Refusal::InteractionGone => Text::new(
@@ -199,6 +215,8 @@ fn refused(refusal: Refusal, client: Option<&ClientFacts>) -> Text {
         ),
     }
 }
+
+const NO_SIGN_OUT: &str = "This app cannot sign you out";
 
 fn bad_request(reason: Displayable, client: Option<&ClientFacts>) -> Text {
     const TITLE: &str = "This app cannot sign you in";

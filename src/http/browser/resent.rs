@@ -29,12 +29,18 @@ pub(super) fn by_get(
     let parameters = match form {
         Ok(Form(parameters)) => parameters,
         Err(rejection) => {
-            return error_page::malformed(provider, visit, rejection.status(), rejection.to_string());
+            return error_page::malformed(
+                provider,
+                visit,
+                endpoint,
+                rejection.status(),
+                rejection.to_string(),
+            );
         }
     };
     if parameters.encode().len() > MAX_POSTED {
         let cause = format!("a posted request of more than {MAX_POSTED} bytes");
-        return error_page::malformed(provider, visit, StatusCode::PAYLOAD_TOO_LARGE, cause);
+        return error_page::malformed(provider, visit, endpoint, StatusCode::PAYLOAD_TOO_LARGE, cause);
     }
     let path = match endpoint {
         Endpoint::Authorization => AUTHORIZATION_PATH,
@@ -61,6 +67,7 @@ pub(super) fn parameters(
         Box::new(error_page::malformed(
             provider,
             visit,
+            endpoint,
             StatusCode::BAD_REQUEST,
             cause,
         ))

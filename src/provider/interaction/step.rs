@@ -98,6 +98,9 @@ pub enum Refusal {
     /// The client is suspended or its resource is gone.
     #[error("the client is suspended or gone")]
     ClientRefused,
+    /// A request to sign out cannot be read.
+    #[error("the request to sign out cannot be read")]
+    SignOutMalformed,
     /// A request to sign out names this parameter more than once.
     #[error("the parameter {0} of the request to sign out is repeated")]
     SignOutRepeats(&'static str),
