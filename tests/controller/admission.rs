@@ -383,14 +383,19 @@ async fn rule_51_the_schema_refuses_what_is_no_public_key() {
         key
     };
     let good = json!([
-        named(rsa(), "alg", json!("PS256")),
+        named(named(rsa(), "kid", json!("rsa")), "alg", json!("PS256")),
         named(named(ec(), "kid", json!("a")), "use", json!("sig")),
         named(named(okp(), "kid", json!("b")), "alg", json!("EdDSA")),
-        okp(),
     ]);
-    let spec = with("jwks", &json!({"keys": good}));
-    let answer = ask(world, "OidcClient", "x", &spec).await;
-    assert!(answer.is_ok(), "{answer:?}");
+    for good in [
+        good,
+        json!([okp()]),
+        json!([named(rsa(), "n", json!("x".repeat(683)))]),
+    ] {
+        let spec = with("jwks", &json!({"keys": good}));
+        let answer = ask(world, "OidcClient", "x", &spec).await;
+        assert!(answer.is_ok(), "{answer:?}");
+    }
     for bad in [
         json!({"kty": "oct", "k": "AAAA"}),
         json!({"kty": "RSA", "e": "AQAB"}),
@@ -399,7 +404,9 @@ async fn rule_51_the_schema_refuses_what_is_no_public_key() {
         named(rsa(), "d", json!("AAAA")),
         named(ec(), "d", json!("AAAA")),
         named(rsa(), "n", json!("x".repeat(341))),
-        named(rsa(), "n", json!("x".repeat(1367))),
+        named(rsa(), "n", json!("x".repeat(684))),
+        named(rsa(), "e", json!("Aw")),
+        named(rsa(), "e", json!("_____w")),
         named(rsa(), "n", json!("=".repeat(342))),
         named(rsa(), "alg", json!("ES256")),
         named(rsa(), "alg", json!("HS256")),
@@ -426,6 +433,7 @@ async fn rule_51_the_schema_refuses_what_is_no_public_key() {
         json!([]),
         json!(twins),
         json!(vec![okp(); 9]),
+        json!([okp(), named(ec(), "kid", json!("a"))]),
         json!({}),
         Value::Null,
     ] {

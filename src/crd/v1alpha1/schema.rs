@@ -305,8 +305,8 @@ pub(super) fn jwks(_: &mut SchemaGenerator) -> Schema {
                 "enum": ["RS256", "PS256", "ES256", "EdDSA"],
                 "description": "The one algorithm that the key is for; default: those of its kty.",
             },
-            "n": member("The modulus of RSA, of 2048 bits at least.", 342, 1366),
-            "e": member("The exponent of RSA.", 1, 6),
+            "n": member("The modulus of RSA, of 2048 to 4096 bits.", 342, 683),
+            "e": json!({"type": "string", "enum": ["AQAB"], "description": "The exponent of RSA, 65537."}),
             "x": member("Of EC the first coordinate, of OKP the key.", 43, 43),
             "y": member("The second coordinate of EC.", 43, 43),
             "d": {"type": "string", "maxLength": 2048, "description": "Refused: it makes the key a private one."},
@@ -346,10 +346,16 @@ pub(super) fn jwks(_: &mut SchemaGenerator) -> Schema {
                 "maxItems": 8,
                 "items": key,
                 "x-kubernetes-list-type": "atomic",
-                "x-kubernetes-validations": [rule(
-                    "self.all(one, !has(one.kid) || self.exists_one(other, has(other.kid) && other.kid == one.kid))",
-                    "must not have the same kid twice",
-                )],
+                "x-kubernetes-validations": [
+                    rule(
+                        "self.all(one, !has(one.kid) || self.exists_one(other, has(other.kid) && other.kid == one.kid))",
+                        "must not have the same kid twice",
+                    ),
+                    rule(
+                        "size(self) == 1 || self.all(one, has(one.kid))",
+                        "must have a kid in each key where there is more than one",
+                    ),
+                ],
             },
         },
     })

@@ -101,11 +101,16 @@ fn rule_51_weak_and_malformed_keys_are_refused() {
         encode(&modulus)
     };
     let with = |n: &str, e: &str| members(&format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#));
-    assert_eq!(with(&n(256, 0x80), "AQAB"), Ok(()));
+    for good in [n(256, 0x80), n(512, 0xff)] {
+        assert_eq!(with(&good, "AQAB"), Ok(()));
+    }
     for (n, e) in [
         (n(256, 0x7f), "AQAB"),
         (n(128, 0xff), "AQAB"),
-        (n(1025, 0xff), "AQAB"),
+        (n(513, 0x01), "AQAB"),
+        (n(1024, 0xff), "AQAB"),
+        (n(256, 0x80), "Aw"),
+        (n(256, 0x80), "_____w"),
         (n(256, 0x80), "AQ"),
         (n(256, 0x80), "AQAA"),
         (n(256, 0x80), "AQAAAAE"),

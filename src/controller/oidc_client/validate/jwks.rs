@@ -37,6 +37,13 @@ pub(super) fn keys(
         if key.kid.is_some() && valid.iter().any(|other| other.kid == key.kid) {
             return Err(invalid(&field, "has the kid of another"));
         }
+        // Which of several made a signature is then known before any of them is tried.
+        if key.kid.is_none() && keys.len() > 1 {
+            return Err(invalid(
+                &field,
+                "must have a kid, since there is more than one key",
+            ));
+        }
         valid.push(key);
     }
     Ok(valid)

@@ -222,6 +222,10 @@ fn keys_and_uris_after_sign_out_are_checked() {
             "{redirectUris: [https://a.example], jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, alg: HS256}]}}",
             "spec.jwks.keys[0] has an alg",
         ),
+        (
+            "{redirectUris: [https://a.example], jwks: {keys: [{kid: a, kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}, {kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}}",
+            "spec.jwks.keys[1] must have a kid",
+        ),
     ] {
         let verdict = validate(&client("team-a", "shop", spec), &settings(), None).unwrap_err();
         assert_eq!(verdict.reason, reason::INVALID_SPEC, "{spec}");
