@@ -83,7 +83,7 @@ pub enum RegisterUser {
     SubjectHeld(ResourceRef),
     /// The subject belonged to a user who was deleted, and is never given to another (OpenID Connect Core section 8).
     SubjectRetired,
-    /// The subject is the `client_id` of a client, see [`RegisterClient::ClientIdIsSubject`]; nothing was written.
+    /// The subject is the `client_id` of a client, or was until a day ago, see [`RegisterClient::ClientIdIsSubject`]; nothing was written.
     SubjectIsClientId(ResourceRef),
 }
 
@@ -336,7 +336,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a client with its claims, grants, codes, refresh tokens and consents.
     ///
-    /// SQL: `DELETE FROM clients WHERE uid = $1`; grants and consents reference it `ON DELETE CASCADE`, codes and tokens their
+    /// SQL: `DELETE FROM clients WHERE uid = $1 RETURNING client_id` into `retired_client_ids`; grants and consents reference it `ON DELETE CASCADE`, codes and tokens their
     /// grant.
     async fn remove_client(&self, uid: &ResourceUid) -> Result<(), StoreError>;
 
@@ -345,9 +345,9 @@ pub trait Store: Send + Sync + 'static {
     /// Registers a user or replaces what is known of them, keyed by uid. Becoming disabled, or another password than the
     /// resource gave before (another source and another hash), ends all sessions and grants, and the password that the
     /// person chose. A retired subject is given to nobody but who `restores_subject`, which ends its retirement; that of a
-    /// client is given to nobody. `updated_at` becomes now when the registered person differs from before in anything.
+    /// client is given to nobody, nor is that of one that was removed within 24 h, whose tokens may still be good. `updated_at` becomes now when the registered person differs from before in anything.
     ///
-    /// SQL: `SELECT FROM clients WHERE client_id = $4`; `DELETE FROM retired_subjects WHERE subject = $4 AND $5`; `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
+    /// SQL: `SELECT FROM clients WHERE client_id = $4` and `SELECT FROM retired_client_ids WHERE client_id = $4 AND until > now()`; `DELETE FROM retired_subjects WHERE subject = $4 AND $5`; `DELETE FROM users WHERE namespace = $2 AND name = $3 AND uid <> $1 RETURNING subject` into `retired_subjects`;
     /// `SELECT … FROM users WHERE uid = $1 FOR UPDATE`; `INSERT INTO users … SELECT … WHERE NOT EXISTS (SELECT FROM
     /// retired_subjects WHERE subject = $4) ON CONFLICT (uid) DO UPDATE SET …, updated_at = CASE WHEN users.person =
     /// excluded.person THEN users.updated_at ELSE now() END`; on a change that ends things `DELETE FROM

@@ -152,7 +152,7 @@ impl<E: Engine> Store for E {
 
     async fn remove_client(&self, uid: &ResourceUid) -> Result<(), StoreError> {
         let uid = uid.clone();
-        self.write(move |transaction, _| clients::remove(transaction, &uid))
+        self.write(move |transaction, now| clients::remove(transaction, now, &uid))
             .await
     }
 

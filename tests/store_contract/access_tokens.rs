@@ -235,6 +235,25 @@ pub(crate) async fn rule_56_a_client_id_is_nobodys_subject(bench: &Bench) {
     );
     assert!(bench.store.user_by_uid(&uid("bob")).await.unwrap().is_none());
 
+    // Tokens of a client outlive it, by a day at most.
+    let named = async |name: &str| {
+        let mut person = fixtures::user_registration(name);
+        person.user.subject = Subject::new("team-a.gone");
+        bench.store.register_user(person).await.unwrap()
+    };
+    bench.another_client("gone").await;
+    bench.store.remove_client(&uid("gone")).await.unwrap();
+    let answer = named("bob").await;
+    assert!(
+        matches!(&answer, RegisterUser::SubjectIsClientId(holder) if holder.name == "gone"),
+        "{answer:?}"
+    );
+    assert!(!taken("again", "team-a.gone").await, "the id itself is free");
+    bench.store.remove_client(&uid("again")).await.unwrap();
+    bench.advance(Duration::from_hours(24));
+    bench.store.sweep(100).await.unwrap();
+    assert!(matches!(named("bob").await, RegisterUser::Registered(_)));
+
     bench.store.remove_user(&uid(USER)).await.unwrap();
     assert!(taken("thief", subject.as_str()).await, "a retired subject");
     assert!(!taken("honest", "team-a.honest").await);

@@ -77,8 +77,8 @@ pub(super) async fn register(
             Verdict::no(
                 reason::SUBJECT_CONFLICT,
                 format!(
-                    "the subject of spec.subject is the client id of the OidcClient {holder}, and apps could take one for \
-                     the other; set another spec.subject"
+                    "the subject of spec.subject is the client id of the OidcClient {holder}, or was until a day ago, and \
+                     apps could take one for the other; set another spec.subject"
                 ),
             ),
             Next::Waiting(CLAIM_PAUSE),

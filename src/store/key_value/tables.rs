@@ -9,7 +9,7 @@ use crate::oidc::consent::Consent;
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord,
-    InteractionRecord, RefreshTokenRecord, UserRecord,
+    InteractionRecord, RefreshTokenRecord, ResourceRef, UserRecord,
 };
 use crate::store::throttle::ThrottleRecord;
 
@@ -31,6 +31,15 @@ pub(in crate::store) struct SpentJti {
     pub(in crate::store) forget_at: Timestamp,
 }
 
+/// A client id whose client was removed.
+#[derive(Serialize, Deserialize)]
+pub(in crate::store) struct RetiredClientId {
+    /// Whose it was.
+    pub(in crate::store) resource: ResourceRef,
+    /// Tokens may carry it until then.
+    pub(in crate::store) until: Timestamp,
+}
+
 /// Prefixes, in one place so that a test sees them all.
 pub(in crate::store) mod prefix {
     pub(in crate::store) const CLUSTER: u8 = b'l';
@@ -39,6 +48,7 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const NUMBERS: u8 = b'#';
     pub(in crate::store) const CLIENTS: u8 = b'C';
     pub(in crate::store) const CLIENT_IDS: u8 = b'c';
+    pub(in crate::store) const RETIRED_CLIENT_IDS: u8 = b'e';
     pub(in crate::store) const SECRET_NAMES: u8 = b'n';
     pub(in crate::store) const RESOURCE_IDENTIFIERS: u8 = b'i';
     pub(in crate::store) const CLIENTS_OF_ORIGIN: u8 = b'o';
@@ -87,6 +97,9 @@ pub(in crate::store) const NUMBERS: Table<u64> = Table::new(prefix::NUMBERS, "nu
 pub(in crate::store) const CLIENTS: Table<ClientRecord> = Table::new(prefix::CLIENTS, "client");
 /// Who holds a client id.
 pub(in crate::store) const CLIENT_IDS: Table<ResourceUid> = Table::new(prefix::CLIENT_IDS, "client id");
+/// Client ids of clients that were removed, for as long as tokens may carry them as `sub`.
+pub(in crate::store) const RETIRED_CLIENT_IDS: Table<RetiredClientId> =
+    Table::new(prefix::RETIRED_CLIENT_IDS, "retired client id");
 /// Who holds the name of a Secret, by namespace and name.
 pub(in crate::store) const SECRET_NAMES: Table<ResourceUid> = Table::new(prefix::SECRET_NAMES, "Secret name");
 /// Which client holds a resource identifier. The first version did not keep it: a client's claim begins when it is next
@@ -181,7 +194,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 40);
+        assert_eq!(prefixes.len(), 41);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -1,16 +1,22 @@
 //! Clients: registration, claims, absence, removal.
 
-use crate::clock::Timestamp;
+use std::time::Duration;
+
+use crate::clock::{Timestamp, later};
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::identifier::{ClientId, ResourceUid};
 use crate::store::key_value::table::Table;
 use crate::store::key_value::tables::{
-    CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, GRANTS_OF_CLIENT, RESOURCE_IDENTIFIERS, SECRET_NAMES,
+    CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, GRANTS_OF_CLIENT, RESOURCE_IDENTIFIERS, RETIRED_CLIENT_IDS,
+    RetiredClientId, SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{access_tokens, expiry, grants, spent_jtis, token_lifetimes, users};
 use crate::store::records::{ClientRecord, ClientRegistration, Digest, ResourceRef};
 use crate::store::{RegisterClient, StoreError};
+
+/// No token lives for longer: what clients may register.
+const LONGEST_TOKEN: Duration = Duration::from_hours(24);
 
 pub(in crate::store) fn register(
     transaction: &mut dyn Transaction,
@@ -29,14 +35,14 @@ pub(in crate::store) fn register(
         if holder.resource != registration.resource {
             return Ok(RegisterClient::ClientIdHeld(holder.resource));
         }
-        remove(transaction, &holder.client.uid)?;
+        remove(transaction, now, &holder.client.uid)?;
     }
     let secret_name = secret_name_parts(&registration.resource, &registration.secret_name);
     if let Some(holder) = other_holder(transaction, &SECRET_NAMES, &secret_name, &uid)? {
         if holder.resource != registration.resource {
             return Ok(RegisterClient::SecretNameHeld(holder.resource));
         }
-        remove(transaction, &holder.client.uid)?;
+        remove(transaction, now, &holder.client.uid)?;
     }
     for identifier in &registration.client.resource_identifiers {
         let claim = [identifier.as_bytes()];
@@ -47,7 +53,7 @@ pub(in crate::store) fn register(
                     holder.resource,
                 ));
             }
-            remove(transaction, &holder.client.uid)?;
+            remove(transaction, now, &holder.client.uid)?;
         }
     }
 
@@ -193,11 +199,13 @@ pub(in crate::store) fn mark_absent(
 
 pub(in crate::store) fn remove(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     uid: &ResourceUid,
 ) -> Result<(), StoreError> {
     let Some(record) = by_uid(transaction, uid)? else {
         return Ok(());
     };
+    retire_id(transaction, now, &record)?;
     release_claims(transaction, &record)?;
     grants::end_all(transaction, &GRANTS_OF_CLIENT, uid.as_str().as_bytes())?;
     grants::forget_consents_of(transaction, uid)?;
@@ -205,6 +213,34 @@ pub(in crate::store) fn remove(
     access_tokens::forget_client(transaction, uid)?;
     CLIENTS.delete(transaction, &[uid.as_str().as_bytes()]);
     Ok(())
+}
+
+/// Tokens of a client that acted for itself carry its id as `sub` until they expire, and resource servers accept them so long:
+/// nobody else may be called so meanwhile.
+fn retire_id(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    record: &ClientRecord,
+) -> Result<(), StoreError> {
+    let id = &record.client.client_id;
+    let retired = RetiredClientId {
+        resource: record.resource.clone(),
+        until: later(now, LONGEST_TOKEN),
+    };
+    expiry::Subject::RetiredClientId(id.clone()).look_at(transaction, retired.until);
+    RETIRED_CLIENT_IDS.put(transaction, &[id.as_str().as_bytes()], &retired)
+}
+
+/// Who had a client id until it was removed, if a token may still carry it.
+pub(in crate::store) fn retired_id(
+    view: &dyn Read,
+    now: Timestamp,
+    id: &ClientId,
+) -> Result<Option<ResourceRef>, StoreError> {
+    let retired = RETIRED_CLIENT_IDS.get(view, &[id.as_str().as_bytes()])?;
+    Ok(retired
+        .filter(|retired| now < retired.until)
+        .map(|retired| retired.resource))
 }
 
 pub(super) fn put(transaction: &mut dyn Transaction, record: &ClientRecord) -> Result<(), StoreError> {

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use crate::clock::{Timestamp, later};
-use crate::oidc::identifier::{GrantId, ResourceUid};
+use crate::oidc::identifier::{ClientId, GrantId, ResourceUid};
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::StoreError;
 use crate::store::key_value::Transaction;
 use crate::store::key_value::tables::{
-    CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
+    CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT, RETIRED_CLIENT_IDS,
 };
 use crate::store::operations::{
     access_tokens, authorization_codes, clients, grants, interactions, refresh_tokens, sessions, spent_jtis,
@@ -36,6 +36,7 @@ pub(in crate::store) enum Subject {
     AccessToken(TokenHash),
     RevokedAccessToken(TokenHash),
     SpentJti(TokenHash),
+    RetiredClientId(ClientId),
     Client(ResourceUid),
     User(ResourceUid),
 }
@@ -61,6 +62,7 @@ impl Subject {
             Self::AccessToken(hash) => (b'T', hash.as_bytes()),
             Self::RevokedAccessToken(jti) => (b'D', jti.as_bytes()),
             Self::SpentJti(jti) => (b'J', jti.as_bytes()),
+            Self::RetiredClientId(id) => (b'c', id.as_str().as_bytes()),
             Self::Client(uid) => (b'C', uid.as_str().as_bytes()),
             Self::User(uid) => (b'U', uid.as_str().as_bytes()),
         };
@@ -82,6 +84,7 @@ impl Subject {
             b'T' => Self::AccessToken(hash()?),
             b'D' => Self::RevokedAccessToken(hash()?),
             b'J' => Self::SpentJti(hash()?),
+            b'c' => Self::RetiredClientId(ClientId::new(text()?)),
             b'C' => Self::Client(ResourceUid::new(text()?)),
             b'U' => Self::User(ResourceUid::new(text()?)),
             _ => return None,
@@ -194,10 +197,20 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
                 spent.map_or(Ok(()), |spent| spent_jtis::forget(transaction, jti, &spent))
             })
         }
+        Subject::RetiredClientId(id) => {
+            let key = [id.as_str().as_bytes()];
+            let ends_at = RETIRED_CLIENT_IDS
+                .get(transaction, &key)?
+                .map(|retired| retired.until);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                RETIRED_CLIENT_IDS.delete(transaction, &key);
+                Ok(())
+            })
+        }
         Subject::Client(uid) => {
             let absent_since = clients::by_uid(transaction, uid)?.and_then(|record| record.absent_since);
             remove_if_due(transaction, now, absent_since.map(purge_at), |transaction| {
-                clients::remove(transaction, uid)
+                clients::remove(transaction, now, uid)
             })
         }
         Subject::User(uid) => {

@@ -38,11 +38,16 @@ pub(in crate::store) fn register(
     let has_it = known
         .as_ref()
         .is_some_and(|known| known.user.subject == registration.user.subject);
-    if !has_it
-        && let Some(holder) =
-            clients::by_client_id(transaction, &ClientId::new(registration.user.subject.as_str()))?
-    {
-        return Ok(RegisterUser::SubjectIsClientId(holder.resource));
+    if !has_it {
+        let as_id = ClientId::new(registration.user.subject.as_str());
+        let holder = clients::by_client_id(transaction, &as_id)?.map(|holder| holder.resource);
+        let holder = match holder {
+            Some(holder) => Some(holder),
+            None => clients::retired_id(transaction, now, &as_id)?,
+        };
+        if let Some(holder) = holder {
+            return Ok(RegisterUser::SubjectIsClientId(holder));
+        }
     }
     let subject = registration.user.subject.as_str().as_bytes();
     if RETIRED_SUBJECTS.get(transaction, &[subject])?.is_some() {
