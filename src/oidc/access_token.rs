@@ -33,10 +33,19 @@ pub struct AccessTokenClaims<'a> {
     /// When the person signed in (section 2.2.1), in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
-    /// With the scope `groups` (section 2.2.3.1): names, as in the ID token. Only in JWTs; an opaque token is looked up, and
-    /// with it the groups of then.
+    /// With the scope `groups` (section 2.2.3.1): names, as in the ID token, where they [have room](have_room). Only in JWTs; an
+    /// opaque token is looked up, and with it the groups of then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Cow<'a, [String]>>,
+}
+
+/// The most that `groups` may take of a token, in bytes of JSON. With [`super::audience::MAX_AUDIENCES_BYTES`] and all else a
+/// token stays below [`super::jws::MAX_BYTES`], and can be read again by whoever is to end it.
+const MAX_GROUPS_BYTES: usize = 8 * 1024;
+
+/// Whether a person's groups have room in a token.
+pub fn have_room(groups: &[String]) -> bool {
+    serde_json::to_string(groups).is_ok_and(|text| text.len() <= MAX_GROUPS_BYTES)
 }
 
 /// What an access token hangs on.
@@ -82,6 +91,17 @@ mod tests {
             assert_eq!(basis_of(&jti(&basis, "unique")), Some(basis));
         }
         assert_eq!(basis_of("nothing"), None);
+    }
+
+    #[test]
+    fn rule_60_groups_take_a_part_of_a_token() {
+        let groups = |bytes: usize| vec!["x".repeat(bytes - 4 - 8), "groups".to_owned()];
+        assert_eq!(serde_json::to_string(&groups(100)).unwrap().len(), 101);
+        assert!(have_room(&groups(MAX_GROUPS_BYTES - 1)));
+        assert!(!have_room(&groups(MAX_GROUPS_BYTES)));
+        // As they are written: each of these takes six bytes.
+        assert!(!have_room(&["\u{1}".repeat(MAX_GROUPS_BYTES / 6)]));
+        assert!(have_room(&[]));
     }
 
     /// Wrongly typed times fail; they are never skipped (rule 50).

@@ -60,6 +60,9 @@ impl Audience {
 /// The longest resource indicator, in bytes.
 pub const MAX_RESOURCE_BYTES: usize = 512;
 
+/// The most bytes of all resources together that one token may be for.
+pub const MAX_AUDIENCES_BYTES: usize = 2048;
+
 /// Why a text is no resource indicator. Each message goes on after the text: "`…` has a fragment".
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ResourceError {

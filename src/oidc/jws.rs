@@ -8,8 +8,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::jwk::{Jwk, SignatureAlgorithm};
 
-/// Longer than any token of ours or for us.
-const MAX_BYTES: usize = 16 * 1024;
+/// What is longer is not read: longer than any token of ours or for us.
+pub const MAX_BYTES: usize = 16 * 1024;
 
 /// Why something is no JWS that counts: a sentence about it, for the log or for whoever made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,11 @@ pub enum Fault {
         #[source]
         source: KeyringError,
     },
+    /// A token that would be longer than what we read, so that nobody could ever end it.
+    #[error(
+        "failed to sign an access token: it would be {0} bytes long, more than is read when it comes back"
+    )]
+    TokenTooLong(usize),
     /// The password hasher.
     #[error("failed to {step}")]
     Hasher {
@@ -63,7 +68,7 @@ impl Fault {
         match self {
             Self::Store { .. } | Self::NotProvisioned => true,
             Self::Hasher { source, .. } => matches!(source, HasherError::QueueFull),
-            Self::Keyring { .. } => false,
+            Self::Keyring { .. } | Self::TokenTooLong(_) => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use claviger::oidc::client::{ANY_NAMESPACE, Client, ConsentPolicy};
 use claviger::store::records::ClientRegistration;
 use http::StatusCode;
+use serde_json::json;
 
 use crate::app::{Issue, TestApp};
 use crate::browser::{
@@ -106,6 +107,44 @@ async fn rule_41_an_api_says_who_may_ask_for_it() {
     assert_eq!(app.token("neighbour", &form).await.status, StatusCode::OK);
 }
 
+/// Whatever token is issued can be ended: groups that have no room are left out, and what would be too long for all that is not
+/// issued.
+#[tokio::test]
+async fn rule_60_no_token_is_too_long_to_be_ended() {
+    let app = TestApp::with_shop_and_ada().await;
+    let many: Vec<String> = (0..1000).map(|number| format!("group number {number}")).collect();
+    let few = many[..100].to_vec();
+    for (groups, carried) in [(few, true), (many, false)] {
+        app.register_user_with("ada", |registration| registration.user.groups = groups.clone())
+            .await;
+        let tokens = app.tokens("openid groups offline_access").await;
+        let token = tokens["access_token"].as_str().unwrap();
+        let claims = crate::jwt::part(token, 1);
+        assert_eq!(claims["groups"] == json!(groups), carried, "{}", claims["groups"]);
+        assert_eq!(claims.get("groups").is_some(), carried);
+        assert_eq!(app.introspect("shop", token).await["groups"], json!(groups));
+        assert_eq!(app.revoke("shop", token).await.status, StatusCode::OK);
+        assert_eq!(app.introspect("shop", token).await, json!({"active": false}));
+    }
+    // More than the registration takes.
+    let apis: Vec<String> = (0..32)
+        .map(|number| format!("urn:{number}:{}", "x".repeat(500)))
+        .collect();
+    app.register_client("shop", |registration| {
+        registration.client.audiences = apis.clone()
+    })
+    .await;
+    let mut form = vec![("grant_type", "client_credentials")];
+    form.extend(apis.iter().map(|api| ("resource", api.as_str())));
+    let response = app.token("shop", &form).await;
+    assert_eq!(
+        response.status,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "{}",
+        response.text()
+    );
+}
+
 /// What the way to a code was allowed when it began counts no more when it ends.
 #[tokio::test]
 async fn rule_41_an_api_that_is_claimed_meanwhile_is_refused() {
@@ -115,6 +154,7 @@ async fn rule_41_an_api_that_is_claimed_meanwhile_is_refused() {
     let browser = Browser::new(&app);
     let page = browser.authorize(&[("resource", API)]).await;
     let consent = browser.sign_in(&page, "ada", PASSWORD).await;
+    let form = Form::of(&browser.follow(&consent).await);
     app.register_client("api", of_team_b).await;
     let answer = browser.submit(&form, &[("answer", "allow")]).await;
     assert_redirected_error(&answer, "invalid_target");
@@ -125,7 +165,6 @@ async fn rule_41_an_api_that_is_claimed_meanwhile_is_refused() {
 #[tokio::test]
 async fn rule_40_the_person_is_asked_about_each_api() {
     let app = app_with_ada().await;
-    let form = Form::of(&browser.follow(&consent).await);
     app.register_client("shop", |registration| may_ask(&mut registration.client))
         .await;
     let browser = Browser::new(&app);

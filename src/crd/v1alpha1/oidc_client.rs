@@ -127,7 +127,7 @@ pub struct OidcClientSpec {
     /// (RFC 8707). Without `resource` an access token is for claviger's own userinfo endpoint. One that an `OidcClient` of
     /// another namespace has among its `resourceIdentifiers` must be allowed there, in `resourceAccess`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::resources")]
+    #[schemars(schema_with = "schema::audiences")]
     pub audiences: Vec<String>,
 
     /// What the app is called where it is itself an API: others list one of these URIs in their `audiences`, and the app may

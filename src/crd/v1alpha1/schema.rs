@@ -378,6 +378,19 @@ pub(super) fn resources(_: &mut SchemaGenerator) -> Schema {
     set(&item, 32)
 }
 
+/// [`resources`] that one token may be for together.
+pub(super) fn audiences(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = resources(generator);
+    schema.insert(
+        "x-kubernetes-validations".to_owned(),
+        json!([rule(
+            "self.map(one, size(one)).sum() <= 2048",
+            "must be at most 2048 characters long together, since a token may be for all of them",
+        )]),
+    );
+    schema
+}
+
 /// Names of namespaces (RFC 1123 labels), or `*`.
 pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     let item = json!({

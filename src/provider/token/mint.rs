@@ -13,11 +13,13 @@ use crate::oidc::audience::Audience;
 use crate::oidc::claims;
 use crate::oidc::client::{AccessTokenFormat, Client};
 use crate::oidc::id_token::{self, IdTokenClaims};
+use crate::oidc::jws;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::scope::{OPENID, ScopeSet};
 use crate::oidc::session_id::sid;
 use crate::provider::Provider;
 use crate::provider::answer::Failure;
+use crate::provider::audit;
 use crate::provider::fault::Fault;
 use crate::provider::grant::{Authorization, Holder, Person};
 use crate::random;
@@ -102,11 +104,8 @@ impl Provider {
         authorization: &Authorization,
         now: Timestamp,
     ) -> Result<Zeroizing<String>, Failure> {
-        let groups = authorization
-            .person()
-            .and_then(|person| claims::groups(&person.user.user, &authorization.scope));
         let claims = AccessTokenClaims {
-            groups: groups.map(Cow::Borrowed),
+            groups: groups_of(client, authorization).map(Cow::Borrowed),
             ..claims
         };
         let token = self
@@ -114,6 +113,9 @@ impl Provider {
             .current()
             .sign(client.signing.access_token, access_token::TYP, &claims, now)
             .map_err(Fault::keyring("sign an access token"))?;
+        if token.len() > jws::MAX_BYTES {
+            return Err(Fault::TokenTooLong(token.len()).into());
+        }
         Ok(Zeroizing::new(token))
     }
 
@@ -170,4 +172,21 @@ impl Provider {
             .map_err(Fault::keyring("sign an ID token"))?;
         Ok(Zeroizing::new(token))
     }
+}
+
+/// The person's groups, with the scope of that name. None, as without it, where there are too many of them for a token: an API
+/// that needs them asks for them by introspection.
+fn groups_of<'a>(client: &Client, authorization: &'a Authorization) -> Option<&'a [String]> {
+    let person = authorization.person()?;
+    let groups = claims::groups(&person.user.user, &authorization.scope)?;
+    if access_token::have_room(groups) {
+        return Some(groups);
+    }
+    audit::record(&audit::Event {
+        name: "groups_left_out",
+        client_id: Some(&client.client_id),
+        subject: Some(&person.user.user.subject),
+        grant: Some(&person.grant.id),
+    });
+    None
 }

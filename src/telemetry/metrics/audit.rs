@@ -32,7 +32,6 @@ const FROM_THE_START: [&str; 14] = [
     "refresh_token_reused_grant_revoked",
     "client_authentication_failed",
     "access_lost_grant_revoked",
-    "grant_ended_for_another",
 ];
 
 pub(super) struct AuditMetrics {

@@ -2,7 +2,7 @@
 
 use crate::controller::condition::Verdict;
 use crate::crd::v1alpha1 as crd;
-use crate::oidc::audience::{check_resource, is_of_issuer};
+use crate::oidc::audience::{MAX_AUDIENCES_BYTES, check_resource, is_of_issuer};
 use crate::oidc::client::ANY_NAMESPACE;
 use crate::oidc::issuer::Issuer;
 
@@ -15,6 +15,12 @@ const MOST_NAMESPACES: usize = 64;
 /// The issuer itself may be among them: such a token is for userinfo, as one without any resource is. Below it there is
 /// nothing else that a token could be for.
 pub(super) fn audiences(given: &[String], issuer: &Issuer) -> Result<(), Verdict> {
+    if given.iter().map(String::len).sum::<usize>() > MAX_AUDIENCES_BYTES {
+        return Err(invalid(
+            "spec.audiences",
+            "must be at most 2048 characters long together, since a token may be for all of them",
+        ));
+    }
     for (index, resource) in given.iter().enumerate() {
         let field = format!("spec.audiences[{index}]");
         check(&field, resource)?;

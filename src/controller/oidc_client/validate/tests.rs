@@ -179,6 +179,27 @@ fn a_refusal_names_what_services_need() {
     }
 }
 
+/// A token may be for all audiences, and has to stay short enough to be read again.
+#[test]
+fn rule_60_audiences_are_bounded_together() {
+    let spec = |more: &str| {
+        let audiences: Vec<String> = (0..4)
+            .map(|number| format!("urn:{number}{}", "x".repeat(507)))
+            .collect();
+        format!(
+            "grantTypes: [client_credentials]\naudiences: [{}{more}]",
+            audiences.join(", ")
+        )
+    };
+    assert_eq!(valid(&spec("")).client.audiences.len(), 4);
+    let verdict = validate(&client("team-a", "shop", &spec(", 'u:x'")), &settings(), None).unwrap_err();
+    assert!(
+        verdict.message.starts_with("spec.audiences must be at most 2048"),
+        "{}",
+        verdict.message
+    );
+}
+
 #[test]
 fn pkce_may_be_optional_for_an_app_with_a_secret() {
     let client = valid(&format!("pkce: Optional\n{MINIMAL}")).client;
