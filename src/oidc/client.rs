@@ -41,6 +41,9 @@ pub struct Client {
     /// `jwks`: public keys, which verify what the client signs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jwks: Vec<Jwk>,
+    /// `require_signed_request_object` (RFC 9101 section 10.5): whether an authorization request must be one that it signed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_signed_request_object: bool,
     /// Whether an authorization request needs a `code_challenge`.
     #[serde(default)]
     pub pkce: Pkce,

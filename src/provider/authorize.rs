@@ -101,7 +101,12 @@ impl Provider {
         client: &Client,
     ) -> Result<Option<Parameters>, Rejected> {
         let Ok(Some(object)) = parameters.single("request") else {
-            return Ok(None);
+            // RFC 9101 section 10.5.
+            return if client.require_signed_request_object {
+                Err(Rejected("there is none, and this client must send one"))
+            } else {
+                Ok(None)
+            };
         };
         // OpenID Connect Core section 6: never both; which of the two is refused, validation says.
         if !matches!(parameters.single("request_uri"), Ok(None)) {

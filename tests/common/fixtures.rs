@@ -54,6 +54,7 @@ pub(crate) fn client(name: &str) -> Client {
             ClientAuthenticationMethod::ClientSecretPost,
         ]),
         jwks: Vec::new(),
+        require_signed_request_object: false,
         pkce: Pkce::Required,
         consent: ConsentPolicy::Remember,
         default_max_age: None,

@@ -183,7 +183,9 @@ async fn no_list_takes_another_type_too_many_twins_or_bad_items() {
 async fn switches_take_true_and_false_only() {
     let world = World::shared();
     for bad in [json!("true"), json!(1), json!([])] {
-        refused(world, "OidcClient", "suspend", &with("suspend", &bad)).await;
+        for field in ["suspend", "requireSignedRequestObject"] {
+            refused(world, "OidcClient", field, &with(field, &bad)).await;
+        }
         for field in ["disabled", "emailVerified", "phoneNumberVerified"] {
             refused(world, "OidcUser", field, &json!({ field: bad })).await;
         }
@@ -428,6 +430,9 @@ async fn rule_51_the_schema_refuses_what_is_no_public_key() {
         )
         .await;
     }
+    // What is to be verified needs a key.
+    let field = "requireSignedRequestObject";
+    refused(world, "OidcClient", field, &with(field, &json!(true))).await;
     let twins = [named(okp(), "kid", json!("a")), named(ec(), "kid", json!("a"))];
     for keys in [
         json!([]),

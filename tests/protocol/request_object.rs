@@ -140,6 +140,27 @@ async fn rule_19_resources_may_be_a_list() {
     }
 }
 
+/// A client that binds itself to signed requests (RFC 9101 section 10.5) is answered to those alone: what has no object is
+/// refused, whatever else stands there, and one that is not signed by its keys as well.
+#[tokio::test]
+async fn rule_19_a_client_may_require_a_signed_request() {
+    let app = app_with_keys().await;
+    app.register_client("shop", |registration| {
+        registration.client.jwks = KEYS.jwks();
+        registration.client.require_signed_request_object = true;
+    })
+    .await;
+    let browser = Browser::new(&app);
+    for request in [REQUEST.to_vec(), [&REQUEST[..], &[("request", "")]].concat()] {
+        let response = browser.get(&authorize_path(&request)).await;
+        assert_redirected_error(&response, "invalid_request_object");
+        assert_eq!(answered(&response)["state"], "state");
+    }
+    let foreign = OTHER_KEYS.sign(&serde_json::from_str(HEADER).unwrap(), &claims(&app));
+    assert_redirected_error(&ask(&app, &foreign).await, "invalid_request_object");
+    assert_sign_in_page(&ask(&app, &signed(&claims(&app))).await);
+}
+
 /// `client_id` and `request` alone are enough (RFC 9101 section 5), and the whole way goes by what stands inside.
 #[tokio::test]
 async fn rule_19_what_stands_inside_is_what_counts() {

@@ -68,6 +68,9 @@ use super::schema;
 #[x_kube(validation = Rule::new("!('client_credentials' in self.grantTypes) || !('none' in self.tokenEndpointAuthMethods)")
     .message("grantTypes with client_credentials needs a client that authenticates: anybody can say that they are a public client (none)")
     .field_path(".grantTypes"))]
+#[x_kube(validation = Rule::new("!self.requireSignedRequestObject || has(self.jwks)")
+    .message("requireSignedRequestObject needs jwks, the keys that verify the requests")
+    .field_path(".requireSignedRequestObject"))]
 #[x_kube(validation = Rule::new("self.pkce != 'Optional' || !('none' in self.tokenEndpointAuthMethods)")
     .message("pkce cannot be Optional for a public client (tokenEndpointAuthMethods: [none]), whose codes nothing else protects")
     .field_path(".pkce"))]
@@ -152,6 +155,11 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::jwks")]
     pub jwks: Option<JwkSet>,
+
+    /// Whether the app must send its authorization requests as request objects, signed by a key of `jwks` (RFC 9101). One that
+    /// is not signed is then refused.
+    #[serde(default)]
+    pub require_signed_request_object: bool,
 
     /// Whether the app must use PKCE, with S256. `Optional` is for an app with a secret that cannot, and shows in the status
     /// as the condition Warning; what is asked for with a challenge always needs the verifier.

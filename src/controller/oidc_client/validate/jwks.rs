@@ -49,6 +49,17 @@ pub(super) fn keys(
     Ok(valid)
 }
 
+/// Whether requests must be signed, which needs keys that verify them.
+pub(super) fn required(signed: bool, keys: &[Jwk]) -> Result<bool, Verdict> {
+    if signed && keys.is_empty() {
+        return Err(invalid(
+            "spec.requireSignedRequestObject",
+            "needs spec.jwks, the keys that verify the requests",
+        ));
+    }
+    Ok(signed)
+}
+
 fn key(given: &crd::Jwk) -> Result<Jwk, String> {
     // Destructured without `..`, so that a new member does not compile until it is handled here.
     let crd::Jwk {

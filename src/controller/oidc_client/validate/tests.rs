@@ -68,6 +68,7 @@ fn every_field_reaches_the_client() {
         postLogoutRedirectUris: [https://shop.example.org/]
         allowedOrigins: [https://shop.example.org]
         jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, kid: one, use: sig, alg: EdDSA}]}
+        requireSignedRequestObject: true
         grantTypes: [authorization_code]
         scopes: [email, openid]
         audiences: [https://api.example.org, 'urn:x']
@@ -98,6 +99,7 @@ fn every_field_reaches_the_client() {
     assert_eq!(client.post_logout_redirect_uris, ["https://shop.example.org/"]);
     assert_eq!(client.allowed_origins, ["https://shop.example.org"]);
     assert_eq!(client.jwks.len(), 1);
+    assert!(client.require_signed_request_object);
     assert_eq!(client.jwks[0].kid.as_deref(), Some("one"));
     assert_eq!(client.grant_types, BTreeSet::from([GrantType::AuthorizationCode]));
     assert!(client.is_public() && client.suspended);
@@ -242,6 +244,10 @@ fn keys_and_uris_after_sign_out_are_checked() {
         (
             "{redirectUris: [https://a.example], jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, alg: HS256}]}}",
             "spec.jwks.keys[0] has an alg",
+        ),
+        (
+            "{redirectUris: [https://a.example], requireSignedRequestObject: true}",
+            "spec.requireSignedRequestObject needs spec.jwks",
         ),
         (
             "{redirectUris: [https://a.example], jwks: {keys: [{kid: a, kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}, {kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}}",
