@@ -98,14 +98,8 @@ pub(super) fn validate(
     let methods = methods_of(token_endpoint_auth_methods)?;
     let jwks = jwks::keys(jwks.as_ref(), &methods)?;
     let grant_types = grant_types_of(grant_types, redirect_uris, &methods)?;
-    for (index, uri) in redirect_uris.iter().enumerate() {
-        RedirectUri::parse(uri)
-            .map_err(|why| invalid(&format!("spec.redirectUris[{index}]"), &why.to_string()))?;
-    }
-    for (index, uri) in post_logout_redirect_uris.iter().enumerate() {
-        RedirectUri::parse(uri)
-            .map_err(|why| invalid(&format!("spec.postLogoutRedirectUris[{index}]"), &why.to_string()))?;
-    }
+    can_be_redirected_to("spec.redirectUris", redirect_uris)?;
+    can_be_redirected_to("spec.postLogoutRedirectUris", post_logout_redirect_uris)?;
     for (index, origin) in allowed_origins.iter().enumerate() {
         AllowedOrigin::parse(origin)
             .map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why.to_string()))?;
@@ -157,6 +151,13 @@ pub(super) fn validate(
         rotation: plan(rotation.as_ref())?,
         requests: Requests::of(resource),
     })
+}
+
+fn can_be_redirected_to(field: &str, uris: &[String]) -> Result<(), Verdict> {
+    for (index, uri) in uris.iter().enumerate() {
+        RedirectUri::parse(uri).map_err(|why| invalid(&format!("{field}[{index}]"), &why.to_string()))?;
+    }
+    Ok(())
 }
 
 fn consent_of(given: crd::Consent, settings: &ControllerSettings) -> Result<ConsentPolicy, Verdict> {

@@ -149,7 +149,7 @@ fn a_refusal_names_what_services_need() {
         (
             "{redirectUris: [https://a.example], grantTypes: [client_credentials, authorization_code], \
              tokenEndpointAuthMethods: [none]}",
-            "spec.grantTypes with client_credentials needs a client with a secret",
+            "spec.grantTypes with client_credentials needs a client that authenticates",
         ),
         (
             "{grantTypes: [client_credentials, authorization_code]}",
