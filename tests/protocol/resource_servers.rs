@@ -20,7 +20,7 @@ fn may_ask(client: &mut Client) {
 
 /// The API is another team's.
 fn of_team_b(registration: &mut ClientRegistration) {
-    registration.resource.namespace = "team-b".to_owned();
+    "team-b".clone_into(&mut registration.resource.namespace);
     registration.client.resource_identifiers = vec![API.to_owned()];
 }
 
@@ -100,7 +100,7 @@ async fn rule_41_an_api_says_who_may_ask_for_it() {
     }
     // The same namespace needs no word.
     app.register_client("neighbour", |registration| {
-        registration.resource.namespace = "team-b".to_owned();
+        "team-b".clone_into(&mut registration.resource.namespace);
         may_ask(&mut registration.client);
     })
     .await;
@@ -131,7 +131,7 @@ async fn rule_60_no_token_is_too_long_to_be_ended() {
         .map(|number| format!("urn:{number}:{}", "x".repeat(500)))
         .collect();
     app.register_client("shop", |registration| {
-        registration.client.audiences = apis.clone()
+        registration.client.audiences = apis.clone();
     })
     .await;
     let mut form = vec![("grant_type", "client_credentials")];
