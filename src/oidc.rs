@@ -36,6 +36,7 @@ pub mod request_object;
 pub mod response_mode;
 pub mod scope;
 pub mod sector_identifier;
+pub mod service_account_token;
 pub mod session_id;
 pub mod signing_algorithm;
 pub mod standard_claims;

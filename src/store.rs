@@ -22,6 +22,7 @@ use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
+use crate::oidc::service_account_token::ClusterIssuer;
 use records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
     CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
@@ -224,6 +225,17 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `INSERT INTO facts (name, value) VALUES ('proof', now()) ON CONFLICT (name) DO UPDATE SET value = excluded.value`.
     async fn prove_writable(&self) -> Result<(), StoreError>;
+
+    /// Notes who signs the tokens of ServiceAccounts, in place of what was noted before. Gives whether that was another.
+    ///
+    /// SQL: `INSERT INTO facts (name, value) VALUES ('cluster issuer', $1) ON CONFLICT (name) DO UPDATE SET value =
+    /// excluded.value WHERE facts.value <> excluded.value RETURNING name`.
+    async fn note_cluster_issuer(&self, issuer: ClusterIssuer) -> Result<bool, StoreError>;
+
+    /// Who signs the tokens of ServiceAccounts, if that was ever noted.
+    ///
+    /// SQL: `SELECT value FROM facts WHERE name = 'cluster issuer'`.
+    async fn cluster_issuer(&self) -> Result<Option<ClusterIssuer>, StoreError>;
 
     // --- clients ---
 

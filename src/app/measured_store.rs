@@ -10,6 +10,7 @@ use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
+use crate::oidc::service_account_token::ClusterIssuer;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
     CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
@@ -91,6 +92,8 @@ measured! {
     keyring_id() -> Option<String>;
     mark_provisioned() -> ();
     is_provisioned() -> bool;
+    note_cluster_issuer(issuer: ClusterIssuer) -> bool;
+    cluster_issuer() -> Option<ClusterIssuer>;
     register_client(registration: ClientRegistration) -> RegisterClient;
     complete_client(uid: &ResourceUid, done: Digest) -> ();
     rotate_client_secret(uid: &ResourceUid, rotation: SecretRotation) -> RotateClientSecret;

@@ -6,6 +6,7 @@ mod dereference;
 mod register;
 mod rotate;
 mod rotation;
+mod service_accounts;
 mod status;
 mod validate;
 
@@ -32,6 +33,7 @@ use crate::store::records::{ClientRecord, Digest, ResourceRef};
 use apply::Applied;
 use register::Registered;
 use rotate::{Pending, Rotated};
+use service_accounts::{ClusterKeys, LookUpError};
 use status::Verdicts;
 use validate::ValidClient;
 
@@ -43,6 +45,8 @@ const TERMINATING_PAUSE: Duration = Duration::from_mins(1);
 enum ReconcileError {
     #[error("failed to read the client from the store: {0}")]
     Dereference(StoreError),
+    #[error("failed to look up the client's ServiceAccounts: {0}")]
+    ServiceAccounts(LookUpError),
     #[error("failed to register the client in the store: {0}")]
     Register(StoreError),
     #[error("failed to rotate the client's secret in the store: {0}")]
@@ -68,6 +72,8 @@ pub(super) struct OidcClients {
     terminating: Mutex<HashMap<String, Timestamp>>,
     /// When whose secret may be replaced, where nobody waits for it.
     rotations: Pace,
+    /// The keys by which the cluster signs tokens of ServiceAccounts.
+    cluster_keys: ClusterKeys,
 }
 
 /// A client that is registered, with what is still to come.
@@ -102,14 +108,15 @@ impl Due<'_> {
 
     /// When it is looked at again if all goes well.
     fn next(&self, now: Timestamp) -> Next {
-        match self.pending {
+        let next = match self.pending {
             Some(Pending::Unfinished) => Next::Again(Duration::ZERO),
             Some(Pending::Turn(wait)) => Next::Again(wait),
             // The oldest version's end is what is waited for.
             Some(Pending::Postponed(_)) | None => {
                 rotation::next_look(&self.valid.rotation, &self.record, self.pending.is_none(), now)
             }
-        }
+        };
+        service_accounts::next_look(&self.valid, next)
     }
 }
 
@@ -119,6 +126,7 @@ impl OidcClients {
             context,
             terminating: Mutex::default(),
             rotations: Pace::new(rotate::ROTATION_GAP),
+            cluster_keys: ClusterKeys::default(),
         }
     }
 
@@ -130,7 +138,7 @@ impl OidcClients {
         let known = register::restrict_at_once(context, resource, known)
             .await
             .map_err(ReconcileError::Register)?;
-        let valid = match validate::validate(resource, &context.settings, known.as_ref()) {
+        let mut valid = match validate::validate(resource, &context.settings, known.as_ref()) {
             Ok(valid) => valid,
             Err(verdict) => {
                 let verdicts = Verdicts::not_accepted(verdict);
@@ -139,6 +147,16 @@ impl OidcClients {
                     .await;
             }
         };
+        match self.cluster_keys.look_up(context, &mut valid).await {
+            Ok(()) => {}
+            Err(LookUpError::Refused(verdict)) => {
+                let verdicts = Verdicts::not_accepted(verdict);
+                return self
+                    .refused(resource, known.as_ref(), &verdicts, Next::Later(REFUSED_PAUSE))
+                    .await;
+            }
+            Err(error) => return Err(ReconcileError::ServiceAccounts(error)),
+        }
         let registered = register::register(context, resource, &valid, known.clone())
             .await
             .map_err(ReconcileError::Register)?;

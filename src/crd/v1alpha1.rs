@@ -12,7 +12,8 @@ pub use duration::DurationText;
 pub use oidc_client::{
     Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, Jwk, JwkSet, OidcClient,
     OidcClientSpec, OidcClientStatus, Pkce, Rotation, Scope, SecretReference, SecretSettings,
-    SecretVersionStatus, SigningAlgorithm, SubjectType, TokenEndpointAuthMethod, Tokens,
+    SecretVersionStatus, ServiceAccountReference, SigningAlgorithm, SubjectType, TokenEndpointAuthMethod,
+    Tokens,
 };
 pub use oidc_user::{
     Address, OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, PasswordVersionStatus,

@@ -41,6 +41,9 @@ pub struct Client {
     /// `jwks`: public keys, which verify what the client signs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jwks: Vec<Jwk>,
+    /// Kubernetes ServiceAccounts of the resource's namespace whose tokens are the client's assertions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_accounts: Vec<ServiceAccount>,
     /// Whether an authorization request needs a `code_challenge`.
     #[serde(default)]
     pub pkce: Pkce,
@@ -136,6 +139,15 @@ impl ClientAuthenticationMethod {
             Self::PrivateKeyJwt | Self::None => false,
         }
     }
+}
+
+/// A Kubernetes ServiceAccount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAccount {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid` of the one that exists, if one does: another one of the same name is another account.
+    pub uid: Option<String>,
 }
 
 /// Whether an authorization request needs a `code_challenge` (RFC 7636).

@@ -46,14 +46,22 @@ pub struct Valid {
     pub forget_at: i64,
 }
 
-/// The client that an assertion says it is of, for a request without `client_id` (RFC 7521 section 4.2). Only to look it up:
-/// nothing is verified.
-pub fn claimed_client(assertion: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Claims {
-        sub: Option<String>,
+/// What an assertion says before anything is verified: only to look up who could have signed it.
+#[derive(Deserialize, Default)]
+pub struct Claimed {
+    /// Who signed it.
+    pub iss: Option<String>,
+    /// The client, for a request without `client_id` (RFC 7521 section 4.2).
+    pub sub: Option<String>,
+}
+
+impl Claimed {
+    /// Reads it; nothing where it cannot be read.
+    pub fn by(assertion: &str) -> Self {
+        Jws::parse(assertion)
+            .and_then(|jws| jws.claims())
+            .unwrap_or_default()
     }
-    Jws::parse(assertion).ok()?.claims::<Claims>().ok()?.sub
 }
 
 /// Checks everything about an assertion of `client` that can be seen in it. `now` is in seconds.

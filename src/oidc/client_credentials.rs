@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::client::ClientAuthenticationMethod;
-use super::client_assertion;
+use super::client_assertion::{self, Claimed};
 use super::identifier::ClientId;
 use super::parameters::{Parameters, Repeated};
 
@@ -81,7 +81,7 @@ impl ClientCredentials {
             // id must stand in the assertion.
             let client_id = client_id
                 .map(str::to_owned)
-                .or_else(|| client_assertion::claimed_client(assertion))
+                .or_else(|| Claimed::by(assertion).sub)
                 .ok_or(CredentialsError::Missing)?;
             return Ok(Self {
                 client_id: ClientId::new(client_id.as_str()),

@@ -40,6 +40,7 @@ use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
+use crate::oidc::service_account_token::ClusterIssuer;
 
 #[async_trait]
 impl<E: Engine> Store for E {
@@ -70,6 +71,15 @@ impl<E: Engine> Store for E {
 
     async fn prove_writable(&self) -> Result<(), StoreError> {
         self.write(|transaction, _| writable::prove(transaction)).await
+    }
+
+    async fn note_cluster_issuer(&self, issuer: ClusterIssuer) -> Result<bool, StoreError> {
+        self.write(move |transaction, _| binding::note_cluster_issuer(transaction, &issuer))
+            .await
+    }
+
+    async fn cluster_issuer(&self) -> Result<Option<ClusterIssuer>, StoreError> {
+        self.read(|view, _| binding::cluster_issuer(view)).await
     }
 
     async fn tokens_valid_until(&self) -> Result<Timestamp, StoreError> {

@@ -54,6 +54,7 @@ pub(crate) fn client(name: &str) -> Client {
             ClientAuthenticationMethod::ClientSecretPost,
         ]),
         jwks: Vec::new(),
+        service_accounts: Vec::new(),
         pkce: Pkce::Required,
         consent: ConsentPolicy::Remember,
         default_max_age: None,

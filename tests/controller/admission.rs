@@ -283,6 +283,25 @@ async fn what_does_not_fit_together_is_refused() {
     let mut spec = with("tokenEndpointAuthMethods", &json!(["private_key_jwt", "none"]));
     set(&mut spec, "jwks", &keys);
     refused(world, "OidcClient", "tokenEndpointAuthMethods", &spec).await;
+    // A pod proves who it is by an account of its own.
+    for accounts in [
+        json!([]),
+        json!([{"name": ""}]),
+        json!([{"name": "Shop"}]),
+        json!([{"name": "shop"}, {"name": "shop"}]),
+        json!([{}]),
+        json!(["shop"]),
+    ] {
+        let mut spec = with("tokenEndpointAuthMethods", &json!(["private_key_jwt"]));
+        set(&mut spec, "serviceAccounts", &accounts);
+        refused(world, "OidcClient", "serviceAccounts", &spec).await;
+    }
+    let mut spec = with("serviceAccounts", &json!([{"name": "shop"}]));
+    refused(world, "OidcClient", "serviceAccounts", &spec).await;
+    set(&mut spec, "tokenEndpointAuthMethods", &json!(["private_key_jwt"]));
+    assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());
+    set(&mut spec, "serviceAccounts", &json!([{"name": "default"}]));
+    refused(world, "OidcClient", "serviceAccounts[0].name", &spec).await;
     // A public client is never let off PKCE.
     let mut spec = with("pkce", &json!("Optional"));
     assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());

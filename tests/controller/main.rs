@@ -19,6 +19,7 @@ mod removal;
 mod restart;
 mod rotation;
 mod rotation_load;
+mod service_accounts;
 mod startup;
 mod store_outage;
 mod thief;

@@ -90,6 +90,17 @@ async fn normal_work_uses_exactly_the_rights_that_were_granted() -> Result<()> {
     resources
         .wait_for(Kind::OidcClient, TEAM, "other", "Accepted", "False")
         .await?;
+    let by_account = json!({
+        "grantTypes": ["client_credentials"],
+        "tokenEndpointAuthMethods": ["private_key_jwt"],
+        "serviceAccounts": [{ "name": "service" }],
+    });
+    resources
+        .create(Kind::OidcClient, TEAM, "service", by_account)
+        .await?;
+    resources
+        .wait_until_ready(Kind::OidcClient, TEAM, "service")
+        .await?;
     let app = installation.app(TEAM, "shop").await?;
     visit::whole(&app, "ada", &installation.password("ada").await?).await?;
     resources.delete(Kind::OidcClient, TEAM, "shop").await?;

@@ -9,6 +9,7 @@ use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::PasswordHash;
+use claviger::oidc::service_account_token::ClusterIssuer;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
@@ -101,6 +102,16 @@ impl Store for FaultyStore {
     async fn is_provisioned(&self) -> Result<bool, StoreError> {
         self.reach("is_provisioned")?;
         self.inner.is_provisioned().await
+    }
+
+    async fn note_cluster_issuer(&self, issuer: ClusterIssuer) -> Result<bool, StoreError> {
+        self.reach("note_cluster_issuer")?;
+        self.inner.note_cluster_issuer(issuer).await
+    }
+
+    async fn cluster_issuer(&self) -> Result<Option<ClusterIssuer>, StoreError> {
+        self.reach("cluster_issuer")?;
+        self.inner.cluster_issuer().await
     }
 
     async fn prove_writable(&self) -> Result<(), StoreError> {

@@ -54,6 +54,7 @@ mod resources;
 mod response_mode;
 mod revocation;
 mod select_account;
+mod service_account_token;
 mod session;
 mod sign_in;
 mod sign_out;

@@ -72,6 +72,7 @@ for_each_back_end! {
     belonging {
         the_first_cluster_stays,
         the_first_keyring_stays,
+        rule_32_the_keys_of_the_cluster_are_the_newest,
         a_store_is_provisioned_once,
     }
     clients {

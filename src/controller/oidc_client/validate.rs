@@ -3,6 +3,7 @@
 
 mod client_id;
 mod jwks;
+mod service_accounts;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -82,6 +83,7 @@ pub(super) fn validate(
         resource_identifiers,
         token_endpoint_auth_methods,
         jwks,
+        service_accounts,
         pkce,
         consent,
         default_max_age,
@@ -94,7 +96,8 @@ pub(super) fn validate(
     } = &resource.spec;
 
     let methods = methods_of(token_endpoint_auth_methods)?;
-    let jwks = jwks::keys(jwks.as_ref(), &methods)?;
+    let service_accounts = service_accounts::accounts(service_accounts, &methods, known)?;
+    let jwks = jwks::keys(jwks.as_ref(), &methods, &service_accounts)?;
     let grant_types = grant_types_of(grant_types, redirect_uris, &methods)?;
     for (index, uri) in redirect_uris.iter().enumerate() {
         RedirectUri::parse(uri)
@@ -128,6 +131,7 @@ pub(super) fn validate(
         grant_types,
         scopes: scopes.iter().copied().collect::<ScopeSet>(),
         jwks,
+        service_accounts,
         pkce: pkce_of(*pkce, token_endpoint_auth_methods)?,
         token_endpoint_auth_methods: methods,
         consent: consent_of(*consent, settings)?,

@@ -61,10 +61,13 @@ use super::schema;
 #[x_kube(validation = Rule::new("!('none' in self.tokenEndpointAuthMethods) || size(self.tokenEndpointAuthMethods) == 1")
     .message("tokenEndpointAuthMethods with none (a public client) cannot have another method beside it")
     .field_path(".tokenEndpointAuthMethods"))]
-#[x_kube(validation = Rule::new("!('private_key_jwt' in self.tokenEndpointAuthMethods) || has(self.jwks)")
-    .message("jwks is required with the method private_key_jwt: the public keys of what the app signs with")
+#[x_kube(validation = Rule::new("!('private_key_jwt' in self.tokenEndpointAuthMethods) || has(self.jwks) || has(self.serviceAccounts)")
+    .message("jwks, the public keys of what the app signs with, or serviceAccounts is required with the method private_key_jwt")
     .reason(Reason::FieldValueRequired)
     .field_path(".jwks"))]
+#[x_kube(validation = Rule::new("!has(self.serviceAccounts) || 'private_key_jwt' in self.tokenEndpointAuthMethods")
+    .message("serviceAccounts needs tokenEndpointAuthMethods with private_key_jwt: a token of a ServiceAccount is a client assertion")
+    .field_path(".serviceAccounts"))]
 #[x_kube(validation = Rule::new("!('client_credentials' in self.grantTypes) || !('none' in self.tokenEndpointAuthMethods)")
     .message("grantTypes with client_credentials needs a client that authenticates: anybody can say that they are a public client (none)")
     .field_path(".grantTypes"))]
@@ -147,6 +150,12 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::jwks")]
     pub jwks: Option<JwkSet>,
+
+    /// ServiceAccounts of the same namespace whose projected tokens authenticate the app, by the method `private_key_jwt`, so that
+    /// a pod has no secret at all. The token's audience is the issuer, and it lives for an hour at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::service_accounts")]
+    pub service_accounts: Vec<ServiceAccountReference>,
 
     /// Whether the app must use PKCE, with S256. `Optional` is for an app with a secret that cannot, and shows in the status
     /// as the condition Warning; what is asked for with a challenge always needs the verifier.
@@ -257,6 +266,13 @@ pub enum TokenEndpointAuthMethod {
     ClientSecretPost,
     PrivateKeyJwt,
     None,
+}
+
+/// Names a ServiceAccount of the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAccountReference {
+    /// Its name.
+    pub name: String,
 }
 
 /// A JWK Set.

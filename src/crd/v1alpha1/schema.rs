@@ -219,6 +219,39 @@ pub(super) fn secret_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// ServiceAccounts; never `default`, which every pod has that asks for nothing else.
+pub(super) fn service_accounts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 8,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "name": {
+                    "type": "string",
+                    "description": "The name of the ServiceAccount; `default` is refused, since every pod has it that asks for nothing else.",
+                    "minLength": 1,
+                    "maxLength": 253,
+                    "x-kubernetes-validations": [
+                        rule(
+                            r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+                            "must be the name of a ServiceAccount: lower-case letters, digits, - and .",
+                        ),
+                        rule(
+                            "self != 'default'",
+                            "cannot be default, which every pod of the namespace has that asks for nothing else; make a ServiceAccount for the app",
+                        ),
+                    ],
+                },
+            },
+        },
+    })
+}
+
 /// A key of a Secret.
 pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

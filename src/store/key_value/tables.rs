@@ -7,6 +7,7 @@ use super::table::{Index, Table};
 use crate::clock::Timestamp;
 use crate::oidc::consent::Consent;
 use crate::oidc::identifier::ResourceUid;
+use crate::oidc::service_account_token::ClusterIssuer;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord,
     InteractionRecord, RefreshTokenRecord, UserRecord,
@@ -34,6 +35,7 @@ pub(in crate::store) struct SpentJti {
 /// Prefixes, in one place so that a test sees them all.
 pub(in crate::store) mod prefix {
     pub(in crate::store) const CLUSTER: u8 = b'l';
+    pub(in crate::store) const CLUSTER_ISSUER: u8 = b'i';
     pub(in crate::store) const KEYRING: u8 = b'k';
     pub(in crate::store) const PROVISIONED: u8 = b'p';
     pub(in crate::store) const NUMBERS: u8 = b'#';
@@ -73,6 +75,9 @@ pub(in crate::store) mod prefix {
 
 /// The cluster, under no parts.
 pub(in crate::store) const CLUSTER: Table<ClusterIdentity> = Table::new(prefix::CLUSTER, "cluster");
+/// Who signs the tokens of ServiceAccounts, under no parts.
+pub(in crate::store) const CLUSTER_ISSUER: Table<ClusterIssuer> =
+    Table::new(prefix::CLUSTER_ISSUER, "cluster issuer");
 /// The keyring's id, under no parts.
 pub(in crate::store) const KEYRING: Table<String> = Table::new(prefix::KEYRING, "keyring");
 /// Whether a complete list was registered, under no parts.
@@ -167,7 +172,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 36);
+        assert_eq!(prefixes.len(), 37);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -184,7 +184,15 @@ fn keys_and_uris_after_sign_out_are_checked() {
         ),
         (
             "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [private_key_jwt]}",
-            "spec.jwks is required",
+            "spec.jwks (the public keys",
+        ),
+        (
+            "{redirectUris: [https://a.example], serviceAccounts: [{name: shop}]}",
+            "spec.serviceAccounts needs tokenEndpointAuthMethods",
+        ),
+        (
+            "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [private_key_jwt], serviceAccounts: [{name: a}, {name: default}]}",
+            "spec.serviceAccounts[1].name cannot be default",
         ),
         (
             "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [private_key_jwt, none], jwks: {keys: []}}",
