@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rules that hold.
-const RULES: &[std::ops::RangeInclusive<u32>] = &[1..=41, 46..=72, 75..=77, 79..=82, 85..=90];
+const RULES: &[std::ops::RangeInclusive<u32>] = &[1..=41, 46..=77, 79..=90];
 
 fn collect(folder: &Path, found: &mut BTreeSet<u32>) {
     for entry in fs::read_dir(folder).unwrap() {
