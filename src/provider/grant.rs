@@ -8,6 +8,7 @@ use crate::store::records::{GrantRecord, UserRecord};
 
 pub(super) mod authorization_code;
 pub(super) mod client_credentials;
+pub(super) mod device_code;
 pub(super) mod refresh_token;
 
 /// What every grant type reduces to.

@@ -55,6 +55,7 @@ pub(crate) fn client(name: &str) -> Client {
         ]),
         jwks: Vec::new(),
         pkce: Pkce::Required,
+        require_pushed_authorization_requests: false,
         consent: ConsentPolicy::Remember,
         default_max_age: None,
         subject_type: SubjectType::Public,
@@ -169,6 +170,7 @@ pub(crate) fn authorization_request(client: &str) -> AuthorizationRequest {
         login_hint: None,
         subject_hint: None,
         claims: RequestedClaims::default(),
+        device: None,
         subjects: None,
     }
 }

@@ -181,7 +181,9 @@ async fn no_list_takes_another_type_too_many_twins_or_bad_items() {
 async fn switches_take_true_and_false_only() {
     let world = World::shared();
     for bad in [json!("true"), json!(1), json!([])] {
-        refused(world, "OidcClient", "suspend", &with("suspend", &bad)).await;
+        for field in ["suspend", "requirePushedAuthorizationRequests"] {
+            refused(world, "OidcClient", field, &with(field, &bad)).await;
+        }
         for field in ["disabled", "emailVerified", "phoneNumberVerified"] {
             refused(world, "OidcUser", field, &json!({ field: bad })).await;
         }

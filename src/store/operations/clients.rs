@@ -8,7 +8,9 @@ use crate::store::key_value::tables::{
     CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, GRANTS_OF_CLIENT, SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{expiry, grants, spent_jtis, token_lifetimes, users};
+use crate::store::operations::{
+    device_codes, expiry, grants, pushed_requests, spent_jtis, token_lifetimes, users,
+};
 use crate::store::records::{ClientRecord, ClientRegistration, Digest, ResourceRef};
 use crate::store::{RegisterClient, StoreError};
 
@@ -47,6 +49,7 @@ pub(in crate::store) fn register(
     if let Some(known) = &known {
         release_claims(transaction, known);
         token_lifetimes::note_shortened(transaction, now, &known.client, &record.client)?;
+        pushed_requests::end_all_of(transaction, &uid)?;
     }
     CLIENT_IDS.put(transaction, &[client_id.as_str().as_bytes()], &uid)?;
     SECRET_NAMES.put(
@@ -167,6 +170,8 @@ pub(in crate::store) fn remove(
     grants::end_all(transaction, &GRANTS_OF_CLIENT, uid.as_str().as_bytes())?;
     grants::forget_consents_of(transaction, uid)?;
     spent_jtis::forget_all(transaction, uid)?;
+    pushed_requests::end_all_of(transaction, uid)?;
+    device_codes::end_all_of(transaction, uid)?;
     CLIENTS.delete(transaction, &[uid.as_str().as_bytes()]);
     Ok(())
 }

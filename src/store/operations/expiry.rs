@@ -14,8 +14,8 @@ use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::operations::{
-    access_tokens, authorization_codes, clients, grants, interactions, refresh_tokens, sessions, spent_jtis,
-    throttle, users,
+    access_tokens, authorization_codes, clients, device_codes, grants, interactions, pushed_requests,
+    refresh_tokens, sessions, spent_jtis, throttle, users,
 };
 
 /// Absent clients and users are purged after this long.
@@ -36,6 +36,8 @@ pub(in crate::store) enum Subject {
     AccessToken(TokenHash),
     RevokedAccessToken(TokenHash),
     SpentJti(TokenHash),
+    PushedRequest(TokenHash),
+    DeviceCode(TokenHash),
     Client(ResourceUid),
     User(ResourceUid),
 }
@@ -61,6 +63,8 @@ impl Subject {
             Self::AccessToken(hash) => (b'T', hash.as_bytes()),
             Self::RevokedAccessToken(jti) => (b'D', jti.as_bytes()),
             Self::SpentJti(jti) => (b'J', jti.as_bytes()),
+            Self::PushedRequest(hash) => (b'P', hash.as_bytes()),
+            Self::DeviceCode(hash) => (b'V', hash.as_bytes()),
             Self::Client(uid) => (b'C', uid.as_str().as_bytes()),
             Self::User(uid) => (b'U', uid.as_str().as_bytes()),
         };
@@ -82,6 +86,8 @@ impl Subject {
             b'T' => Self::AccessToken(hash()?),
             b'D' => Self::RevokedAccessToken(hash()?),
             b'J' => Self::SpentJti(hash()?),
+            b'P' => Self::PushedRequest(hash()?),
+            b'V' => Self::DeviceCode(hash()?),
             b'C' => Self::Client(ResourceUid::new(text()?)),
             b'U' => Self::User(ResourceUid::new(text()?)),
             _ => return None,
@@ -193,6 +199,20 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
             let ends_at = spent.as_ref().map(|spent| spent.forget_at);
             remove_if_due(transaction, now, ends_at, |transaction| {
                 spent.map_or(Ok(()), |spent| spent_jtis::forget(transaction, jti, &spent))
+            })
+        }
+        Subject::PushedRequest(hash) => {
+            let pushed = pushed_requests::by_key(transaction, hash.as_bytes())?;
+            let ends_at = pushed.as_ref().map(|pushed| pushed.expires_at);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                pushed_requests::end(transaction, hash.as_bytes())
+            })
+        }
+        Subject::DeviceCode(hash) => {
+            let device = device_codes::by_key(transaction, hash.as_bytes())?;
+            let ends_at = device.as_ref().map(device_codes::forgotten_at);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                device_codes::end(transaction, hash.as_bytes())
             })
         }
         Subject::Client(uid) => {
