@@ -26,6 +26,7 @@ pub mod identifier;
 pub mod issuer;
 pub mod jwk;
 pub mod jws;
+pub mod logout_token;
 pub mod opaque_token;
 pub mod parameters;
 pub mod password;

@@ -24,6 +24,7 @@ pub mod account;
 pub mod answer;
 pub mod audit;
 pub mod authorize;
+pub mod back_channel_logout;
 pub mod browser;
 pub mod client_request;
 pub mod consent;

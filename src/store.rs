@@ -14,6 +14,8 @@ pub mod records;
 pub mod sled;
 pub mod throttle;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
@@ -24,8 +26,9 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
 use records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
-    RefreshTokenRecord, ResourceRef, SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    CodeBinding, Digest, GrantRecord, InteractionRecord, LogoutNoticeRecord, NewRefreshToken,
+    OwnPasswordRecord, RefreshTokenRecord, ResourceRef, SecretRotation, SessionRecord, UserRecord,
+    UserRegistration,
 };
 use throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 
@@ -177,6 +180,15 @@ pub enum SpendJti {
     Replayed,
     /// As many are noted of the client as it may have; nothing was written. The first of them is forgotten then.
     Full(Timestamp),
+}
+
+/// What a client is to be told, for whoever tells it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedLogoutNotice {
+    /// The notice as it stands.
+    pub notice: LogoutNoticeRecord,
+    /// The client as registered now; it has a `backchannel_logout_uri`.
+    pub client: ClientRecord,
 }
 
 /// What changing a password came to.
@@ -586,6 +598,38 @@ pub trait Store: Send + Sync + 'static {
         forget_at: Timestamp,
         capacity: u64,
     ) -> Result<SpendJti, StoreError>;
+
+    // --- what clients are told of sessions that ended ---
+
+    // Sessions that idle out or come to their absolute end are not told. Whatever else ends one (`end_session`,
+    // `end_session_of`, `end_other_sessions`, `end_app` for its own client, a sign-in of somebody else, `change_password`, a user
+    // who is disabled, absent or removed, or has another password or subject) writes in the same transaction a notice for each
+    // client that was given an ID token in it and has a `backchannel_logout_uri`. Where everything of a person ends, a client
+    // with an offline grant gets one without `sid` instead, unless it needs one. A code's redemption and a refresh token's
+    // rotation note that the client takes part. At most 1 000 wait for a client, 24 hours at most.
+    //
+    // SQL of those: `INSERT INTO logout_notices SELECT client_uid, sub, unnest(sids), 0, now(), now() + interval '24 hours' FROM
+    // participants JOIN clients … WHERE session = $1 AND backchannel_logout_uri IS NOT NULL ON CONFLICT DO UPDATE`; participants
+    // reference their session `ON DELETE CASCADE`.
+
+    /// Claims the notice that is due first, of the first client after `after` that is none of `busy`, beginning anew after the
+    /// last client. It counts as an attempt, and is due again after the pause of this attempt (the last one of `pauses` if
+    /// there were more), so that nothing is lost with whoever claimed it.
+    ///
+    /// SQL: `UPDATE logout_notices SET attempts = attempts + 1, due_at = now() + ($3::interval[])[least(attempts + 1,
+    /// cardinality($3))] WHERE (client_uid, id) = (SELECT client_uid, id FROM logout_notices WHERE due_at <= now() AND client_uid <>
+    /// ALL ($2) ORDER BY client_uid <= $1, client_uid, due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING …`.
+    async fn claim_logout_notice(
+        &self,
+        after: Option<&ResourceUid>,
+        busy: &[ResourceUid],
+        pauses: &[Duration],
+    ) -> Result<Option<ClaimedLogoutNotice>, StoreError>;
+
+    /// Removes a notice, if it still stands as it was claimed.
+    ///
+    /// SQL: `DELETE FROM logout_notices WHERE client_uid = $1 AND id = $2 AND attempts = $3 AND due_at = $4`.
+    async fn end_logout_notice(&self, claimed: &LogoutNoticeRecord) -> Result<(), StoreError>;
 
     // --- failed attempts ---
 

@@ -1,7 +1,7 @@
 //! Measures the operations of any store.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -12,13 +12,13 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
-    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    CodeBinding, Digest, GrantRecord, InteractionRecord, LogoutNoticeRecord, NewRefreshToken,
+    OwnPasswordRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
 };
 use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use crate::store::{
-    Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    Account, ChangePassword, ClaimedLogoutNotice, IssueCode, RedeemCode, Redeemed, RegisterClient,
+    RegisterUser, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -130,6 +130,12 @@ measured! {
         current: &PasswordHash,
         new: OwnPasswordRecord
     ) -> ChangePassword;
+    claim_logout_notice(
+        after: Option<&ResourceUid>,
+        busy: &[ResourceUid],
+        pauses: &[Duration]
+    ) -> Option<ClaimedLogoutNotice>;
+    end_logout_notice(claimed: &LogoutNoticeRecord) -> ();
     begin_interaction(interaction: InteractionRecord) -> ();
     interaction(hash: &TokenHash) -> Option<InteractionRecord>;
     end_interaction(hash: &TokenHash) -> ();

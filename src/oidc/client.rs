@@ -30,6 +30,12 @@ pub struct Client {
     /// `post_logout_redirect_uris` (RP-Initiated Logout section 3.1), byte for byte as registered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<String>,
+    /// `backchannel_logout_uri` (OpenID Connect Back-Channel Logout section 2.2): where it is told that a session ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// `backchannel_logout_session_required`: it does not understand a logout token without `sid`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backchannel_logout_session_required: bool,
     /// Origins whose scripts may call the token and userinfo endpoints (CORS).
     pub allowed_origins: Vec<String>,
     /// `grant_types`.

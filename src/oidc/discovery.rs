@@ -71,6 +71,8 @@ struct ProviderMetadata<'a> {
     request_uri_parameter_supported: bool,
     require_request_uri_registration: bool,
     authorization_response_iss_parameter_supported: bool,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
 }
 
 /// The document as JSON.
@@ -118,6 +120,8 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         request_uri_parameter_supported: false,
         require_request_uri_registration: false,
         authorization_response_iss_parameter_supported: true,
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
     };
     // `Value` first: its `Display` cannot fail, so there is no error that nobody could handle.
     serde_json::json!(metadata).to_string().into_bytes()

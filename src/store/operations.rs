@@ -12,6 +12,8 @@ pub(super) mod epoch;
 pub(super) mod expiry;
 pub(super) mod grants;
 pub(super) mod interactions;
+pub(super) mod logout_notices;
+pub(super) mod participants;
 pub(super) mod refresh_tokens;
 pub(super) mod secret_versions;
 pub(super) mod sessions;
@@ -21,19 +23,21 @@ pub(super) mod token_lifetimes;
 pub(super) mod users;
 pub(super) mod writable;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::key_value::Engine;
 use super::key_value::tables::SpentJti;
 use super::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
-    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    CodeBinding, Digest, GrantRecord, InteractionRecord, LogoutNoticeRecord, NewRefreshToken,
+    OwnPasswordRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
 };
 use super::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use super::{
-    Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    Account, ChangePassword, ClaimedLogoutNotice, IssueCode, RedeemCode, Redeemed, RegisterClient,
+    RegisterUser, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 use crate::clock::Timestamp;
 use crate::oidc::consent::Consent;
@@ -200,7 +204,7 @@ impl<E: Engine> Store for E {
 
     async fn remove_user(&self, uid: &ResourceUid) -> Result<(), StoreError> {
         let uid = uid.clone();
-        self.write(move |transaction, _| users::remove(transaction, &uid))
+        self.write(move |transaction, now| users::remove(transaction, now, &uid))
             .await
     }
 
@@ -236,7 +240,7 @@ impl<E: Engine> Store for E {
 
     async fn end_session(&self, hash: &TokenHash) -> Result<(), StoreError> {
         let hash = *hash;
-        self.write(move |transaction, _| sessions::end(transaction, &hash))
+        self.write(move |transaction, now| sessions::log_out(transaction, now, hash.as_bytes()))
             .await
     }
 
@@ -280,7 +284,7 @@ impl<E: Engine> Store for E {
 
     async fn end_session_of(&self, user: &ResourceUid, hash: &TokenHash) -> Result<bool, StoreError> {
         let (user, hash) = (user.clone(), *hash);
-        self.write(move |transaction, _| accounts::end_session(transaction, &user, &hash))
+        self.write(move |transaction, now| accounts::end_session(transaction, now, &user, &hash))
             .await
     }
 
@@ -292,7 +296,7 @@ impl<E: Engine> Store for E {
 
     async fn end_app(&self, user: &ResourceUid, client: &ResourceUid) -> Result<bool, StoreError> {
         let (user, client) = (user.clone(), client.clone());
-        self.write(move |transaction, _| accounts::end_app(transaction, &user, &client))
+        self.write(move |transaction, now| accounts::end_app(transaction, now, &user, &client))
             .await
     }
 
@@ -409,6 +413,33 @@ impl<E: Engine> Store for E {
         };
         let jti = *jti;
         self.write(move |transaction, now| spent_jtis::spend(transaction, now, &jti, &spent, capacity))
+            .await
+    }
+
+    async fn claim_logout_notice(
+        &self,
+        after: Option<&ResourceUid>,
+        busy: &[ResourceUid],
+        pauses: &[Duration],
+    ) -> Result<Option<ClaimedLogoutNotice>, StoreError> {
+        let (after, busy, pauses) = (after.cloned(), busy.to_vec(), pauses.to_vec());
+        let looked_at = busy.clone();
+        // It is asked all the time, and there is nothing nearly always.
+        if !self
+            .read(move |view, now| logout_notices::is_due(view, now, &looked_at))
+            .await?
+        {
+            return Ok(None);
+        }
+        self.write(move |transaction, now| {
+            logout_notices::claim(transaction, now, after.as_ref(), &busy, &pauses)
+        })
+        .await
+    }
+
+    async fn end_logout_notice(&self, claimed: &LogoutNoticeRecord) -> Result<(), StoreError> {
+        let claimed = claimed.clone();
+        self.write(move |transaction, _| logout_notices::end(transaction, &claimed))
             .await
     }
 

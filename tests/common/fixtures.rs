@@ -46,6 +46,8 @@ pub(crate) fn client(name: &str) -> Client {
         description: None,
         redirect_uris: vec![REDIRECT_URI.to_owned()],
         post_logout_redirect_uris: Vec::new(),
+        backchannel_logout_uri: None,
+        backchannel_logout_session_required: false,
         allowed_origins: Vec::new(),
         grant_types: BTreeSet::from(GrantType::ALL),
         scopes: scope::SUPPORTED.into_iter().collect(),

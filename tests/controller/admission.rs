@@ -76,6 +76,7 @@ async fn no_text_field_takes_another_type_nothing_too_much_or_control_characters
         ("OidcClient", "defaultMaxAge", 7),
         ("OidcClient", "consent", 8),
         ("OidcClient", "pkce", 8),
+        ("OidcClient", "backchannelLogoutUri", 2048),
         ("OidcClient", "tokens.accessTokenLifetime", 7),
         ("OidcClient", "tokens.idTokenLifetime", 7),
         ("OidcClient", "tokens.refreshTokenIdleLifetime", 7),
@@ -325,6 +326,14 @@ async fn rule_4_the_schema_refuses_bad_redirect_uris() {
     ] {
         let answer = ask(world, "OidcClient", "x", &with("redirectUris", &json!([good]))).await;
         assert!(answer.is_ok(), "{good}: {answer:?}");
+        // claviger itself goes there, so an app's own scheme leads nowhere.
+        let field = "backchannelLogoutUri";
+        if good.starts_with("http") {
+            let answer = ask(world, "OidcClient", "x", &with(field, &json!(good))).await;
+            assert!(answer.is_ok(), "{good}: {answer:?}");
+        } else {
+            refused(world, "OidcClient", field, &with(field, &json!(good))).await;
+        }
     }
     for bad in [
         "/cb",
@@ -366,7 +375,25 @@ async fn rule_4_the_schema_refuses_bad_redirect_uris() {
             let item = format!("{field}[0]");
             refused(world, "OidcClient", &item, &with(field, &json!([bad]))).await;
         }
+        let field = "backchannelLogoutUri";
+        refused(world, "OidcClient", field, &with(field, &json!(bad))).await;
     }
+}
+
+/// What logout tokens must hold is only for an app that is told anything.
+#[tokio::test]
+async fn rule_73_what_a_logout_token_holds_needs_an_address() {
+    let world = World::shared();
+    let field = "backchannelLogoutSessionRequired";
+    let mut spec = with(field, &json!(true));
+    refused(world, "OidcClient", field, &spec).await;
+    set(
+        &mut spec,
+        "backchannelLogoutUri",
+        &json!("https://a.example/logout"),
+    );
+    assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());
+    refused(world, "OidcClient", field, &with(field, &json!("yes"))).await;
 }
 
 /// Keys of an app are public, strong, and what their type and algorithm say (rule 51). Here the schema's half.

@@ -9,6 +9,7 @@
 mod accounts;
 mod administration;
 mod attacks;
+mod back_channel_logout;
 mod bad_cluster;
 mod bad_flags;
 mod bad_objects;

@@ -165,6 +165,8 @@ async fn rule_55_discovery_advertises_what_works() {
         ("display_values_supported", json!(["page"])),
         ("ui_locales_supported", json!(["en"])),
         ("claims_parameter_supported", json!(true)),
+        ("backchannel_logout_supported", json!(true)),
+        ("backchannel_logout_session_supported", json!(true)),
         (
             "acr_values_supported",
             json!(["urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"]),

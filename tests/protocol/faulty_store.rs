@@ -2,6 +2,7 @@
 //! handler.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use claviger::clock::Timestamp;
@@ -12,13 +13,13 @@ use claviger::oidc::password::PasswordHash;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
-    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    CodeBinding, Digest, GrantRecord, InteractionRecord, LogoutNoticeRecord, NewRefreshToken,
+    OwnPasswordRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
 };
 use claviger::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use claviger::store::{
-    Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
-    RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    Account, ChangePassword, ClaimedLogoutNotice, IssueCode, RedeemCode, Redeemed, RegisterClient,
+    RegisterUser, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 
 /// What happens at an operation.
@@ -396,6 +397,21 @@ impl Store for FaultyStore {
     ) -> Result<SpendJti, StoreError> {
         self.reach("spend_jti")?;
         self.inner.spend_jti(client, jti, forget_at, capacity).await
+    }
+
+    async fn claim_logout_notice(
+        &self,
+        after: Option<&ResourceUid>,
+        busy: &[ResourceUid],
+        pauses: &[Duration],
+    ) -> Result<Option<ClaimedLogoutNotice>, StoreError> {
+        self.reach("claim_logout_notice")?;
+        self.inner.claim_logout_notice(after, busy, pauses).await
+    }
+
+    async fn end_logout_notice(&self, claimed: &LogoutNoticeRecord) -> Result<(), StoreError> {
+        self.reach("end_logout_notice")?;
+        self.inner.end_logout_notice(claimed).await
     }
 
     async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError> {

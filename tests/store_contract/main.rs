@@ -19,6 +19,7 @@ mod clients;
 mod codes;
 mod expiry;
 mod grants;
+mod logout_notices;
 mod refresh_tokens;
 mod secret_versions;
 mod sessions;
@@ -158,6 +159,17 @@ for_each_back_end! {
         rule_32_a_jti_counts_once_for_64_at_once,
         rule_88_a_client_has_room_for_so_many_jtis,
         a_removed_client_takes_its_jtis_with_it,
+    }
+    logout_notices {
+        rule_73_every_end_is_told,
+        rule_74_a_session_that_nobody_ended_is_not_told,
+        rule_74_only_participants_are_told,
+        rule_74_a_session_is_told_by_the_names_that_a_client_knows,
+        rule_73_the_end_of_everything_is_told_without_sid,
+        rule_73_a_claim_comes_back_until_it_is_ended,
+        rule_73_clients_are_told_in_turn,
+        rule_88_what_waits_for_a_client_is_bounded,
+        rule_74_a_client_is_asked_as_it_is_now,
     }
     throttle {
         rule_68_the_wait_grows_and_ends,

@@ -24,7 +24,7 @@ use crate::oidc::client::{
     TokenSigning,
 };
 use crate::oidc::grant_type::GrantType;
-use crate::oidc::redirect_uri::RedirectUri;
+use crate::oidc::redirect_uri::{self, RedirectUri};
 use crate::oidc::scope::{self, ScopeSet};
 use crate::oidc::sector_identifier::sector_identifier;
 use crate::oidc::signing_algorithm::SigningAlgorithm;
@@ -75,6 +75,8 @@ pub(super) fn validate(
         description,
         redirect_uris,
         post_logout_redirect_uris,
+        backchannel_logout_uri,
+        backchannel_logout_session_required,
         allowed_origins,
         grant_types,
         scopes,
@@ -96,14 +98,12 @@ pub(super) fn validate(
     let methods = methods_of(token_endpoint_auth_methods)?;
     let jwks = jwks::keys(jwks.as_ref(), &methods)?;
     let grant_types = grant_types_of(grant_types, redirect_uris, &methods)?;
-    for (index, uri) in redirect_uris.iter().enumerate() {
-        RedirectUri::parse(uri)
-            .map_err(|why| invalid(&format!("spec.redirectUris[{index}]"), &why.to_string()))?;
-    }
-    for (index, uri) in post_logout_redirect_uris.iter().enumerate() {
-        RedirectUri::parse(uri)
-            .map_err(|why| invalid(&format!("spec.postLogoutRedirectUris[{index}]"), &why.to_string()))?;
-    }
+    uris_of("spec.redirectUris", redirect_uris)?;
+    uris_of("spec.postLogoutRedirectUris", post_logout_redirect_uris)?;
+    backchannel_logout_of(
+        backchannel_logout_uri.as_deref(),
+        *backchannel_logout_session_required,
+    )?;
     for (index, origin) in allowed_origins.iter().enumerate() {
         AllowedOrigin::parse(origin)
             .map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why.to_string()))?;
@@ -124,6 +124,8 @@ pub(super) fn validate(
         description: shown("spec.description", description.as_deref(), 512)?,
         redirect_uris: redirect_uris.clone(),
         post_logout_redirect_uris: post_logout_redirect_uris.clone(),
+        backchannel_logout_uri: backchannel_logout_uri.clone(),
+        backchannel_logout_session_required: *backchannel_logout_session_required,
         allowed_origins: allowed_origins.clone(),
         grant_types,
         scopes: scopes.iter().copied().collect::<ScopeSet>(),
@@ -153,6 +155,32 @@ pub(super) fn validate(
         rotation: plan(rotation.as_ref())?,
         requests: Requests::of(resource),
     })
+}
+
+fn uris_of(field: &str, given: &[String]) -> Result<(), Verdict> {
+    for (index, uri) in given.iter().enumerate() {
+        RedirectUri::parse(uri).map_err(|why| invalid(&format!("{field}[{index}]"), &why.to_string()))?;
+    }
+    Ok(())
+}
+
+fn backchannel_logout_of(uri: Option<&str>, session_required: bool) -> Result<(), Verdict> {
+    const FIELD: &str = "spec.backchannelLogoutUri";
+    match uri {
+        None if session_required => Err(invalid(
+            "spec.backchannelLogoutSessionRequired",
+            "needs spec.backchannelLogoutUri, without which the app is told nothing",
+        )),
+        None => Ok(()),
+        Some(uri) => {
+            RedirectUri::parse(uri).map_err(|why| invalid(FIELD, &why.to_string()))?;
+            if redirect_uri::takes_forms(uri) {
+                Ok(())
+            } else {
+                Err(invalid(FIELD, "must be https: claviger itself goes there"))
+            }
+        }
+    }
 }
 
 fn consent_of(given: crd::Consent, settings: &ControllerSettings) -> Result<ConsentPolicy, Verdict> {

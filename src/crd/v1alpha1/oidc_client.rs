@@ -71,6 +71,9 @@ use super::schema;
 #[x_kube(validation = Rule::new("self.pkce != 'Optional' || !('none' in self.tokenEndpointAuthMethods)")
     .message("pkce cannot be Optional for a public client (tokenEndpointAuthMethods: [none]), whose codes nothing else protects")
     .field_path(".pkce"))]
+#[x_kube(validation = Rule::new("!self.backchannelLogoutSessionRequired || has(self.backchannelLogoutUri)")
+    .message("backchannelLogoutSessionRequired needs backchannelLogoutUri, without which the app is told nothing")
+    .field_path(".backchannelLogoutSessionRequired"))]
 #[x_kube(validation = Rule::new("has(self.clientId) == has(oldSelf.clientId) && (!has(self.clientId) || self.clientId == oldSelf.clientId)")
     .message("clientId cannot be changed, since apps, tokens and consents hang on it; delete the OidcClient and make it again")
     .reason(Reason::FieldValueForbidden)
@@ -104,6 +107,18 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::post_logout_redirect_uris")]
     pub post_logout_redirect_uris: Vec<String>,
+
+    /// Where the app is told that a session ended in which it was signed in (OpenID Connect Back-Channel Logout): claviger
+    /// posts a logout token there. An address that is not public is reached only where claviger runs with
+    /// `--allow-egress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::backchannel_logout_uri")]
+    pub backchannel_logout_uri: Option<String>,
+
+    /// Whether the app needs `sid` in each logout token. Without that it is also told, by `sub` alone, that everything of a
+    /// person ended, such as when they are disabled.
+    #[serde(default)]
+    pub backchannel_logout_session_required: bool,
 
     /// Origins whose scripts may call the token and userinfo endpoints (CORS).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -9,7 +9,7 @@ use crate::oidc::consent::Consent;
 use crate::oidc::identifier::ResourceUid;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord,
-    InteractionRecord, RefreshTokenRecord, UserRecord,
+    InteractionRecord, LogoutNoticeRecord, ParticipantRecord, RefreshTokenRecord, UserRecord,
 };
 use crate::store::throttle::ThrottleRecord;
 
@@ -55,6 +55,10 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const SPENT_JTIS: u8 = b'J';
     pub(in crate::store) const SPENT_JTIS_OF_CLIENT: u8 = b'j';
     pub(in crate::store) const CONSENTS: u8 = b'K';
+    pub(in crate::store) const PARTICIPANTS: u8 = b'P';
+    pub(in crate::store) const PARTICIPANTS_OF_SESSION: u8 = b'q';
+    pub(in crate::store) const LOGOUT_NOTICES: u8 = b'L';
+    pub(in crate::store) const LOGOUT_NOTICES_OF_CLIENT: u8 = b'm';
     pub(in crate::store) const SESSIONS_OF_USER: u8 = b'1';
     pub(in crate::store) const INTERACTIONS_OF_SESSION: u8 = b'2';
     pub(in crate::store) const GRANTS_OF_CLIENT: u8 = b'3';
@@ -117,6 +121,13 @@ pub(in crate::store) const SPENT_JTIS: Table<SpentJti> = Table::new(prefix::SPEN
 /// Allowed scopes by user and client.
 pub(in crate::store) const CONSENTS: Table<Consent> = Table::new(prefix::CONSENTS, "consent");
 
+/// Clients that took part in a session, by session hash and client uid.
+pub(in crate::store) const PARTICIPANTS: Table<ParticipantRecord> =
+    Table::new(prefix::PARTICIPANTS, "participant of a session");
+/// What clients are to be told, by client uid and id.
+pub(in crate::store) const LOGOUT_NOTICES: Table<LogoutNoticeRecord> =
+    Table::new(prefix::LOGOUT_NOTICES, "logout notice");
+
 /// Buckets of failed attempts by kind and key.
 pub(in crate::store) const THROTTLES: Table<ThrottleRecord> = Table::new(prefix::THROTTLES, "throttle");
 
@@ -147,6 +158,10 @@ pub(in crate::store) const HASTY_TOKENS_OF_GRANT: Index = Index::new(prefix::HAS
 pub(in crate::store) const CONSENTS_OF_USER: Index = Index::new(prefix::CONSENTS_OF_USER);
 /// Client uid to user uid.
 pub(in crate::store) const CONSENTS_OF_CLIENT: Index = Index::new(prefix::CONSENTS_OF_CLIENT);
+/// Session hash to client uid.
+pub(in crate::store) const PARTICIPANTS_OF_SESSION: Index = Index::new(prefix::PARTICIPANTS_OF_SESSION);
+/// Client uid to when it is to be told, with the notice's id.
+pub(in crate::store) const LOGOUT_NOTICES_OF_CLIENT: Index = Index::new(prefix::LOGOUT_NOTICES_OF_CLIENT);
 /// Instant to what is looked at then, see [`crate::store::operations::expiry`].
 pub(in crate::store) const EXPIRY: Index = Index::new(prefix::EXPIRY);
 /// Kind of bucket to when it has nothing left to remember, with its key; see [`crate::store::operations::throttle`].
@@ -167,7 +182,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 36);
+        assert_eq!(prefixes.len(), 40);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -6,7 +6,7 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::store::key_value::tables::{CODES, CODES_OF_GRANT, StoredCode};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{
-    clients, epoch, expiry, grants, interactions, refresh_tokens, sessions, users,
+    clients, epoch, expiry, grants, interactions, participants, refresh_tokens, sessions, users,
 };
 use crate::store::records::{AuthorizationCodeRecord, CodeBinding, GrantRecord, NewRefreshToken};
 use crate::store::{IssueCode, RedeemCode, Redeemed, StoreError};
@@ -101,6 +101,7 @@ pub(in crate::store) fn redeem(
     stored.code.redeemed_at = Some(now);
     CODES.put(transaction, &[hash.as_bytes()], &stored)?;
     grants::note_redeemed(transaction, &grant)?;
+    participants::note(transaction, now, &grant)?;
     if let Some(token) = refresh_token {
         refresh_tokens::begin(transaction, now, &grant, &token)?;
     }

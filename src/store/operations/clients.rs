@@ -8,7 +8,7 @@ use crate::store::key_value::tables::{
     CLIENT_IDS, CLIENTS, CLIENTS_OF_ORIGIN, GRANTS_OF_CLIENT, SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{expiry, grants, spent_jtis, token_lifetimes, users};
+use crate::store::operations::{expiry, grants, logout_notices, spent_jtis, token_lifetimes, users};
 use crate::store::records::{ClientRecord, ClientRegistration, Digest, ResourceRef};
 use crate::store::{RegisterClient, StoreError};
 
@@ -167,6 +167,7 @@ pub(in crate::store) fn remove(
     grants::end_all(transaction, &GRANTS_OF_CLIENT, uid.as_str().as_bytes())?;
     grants::forget_consents_of(transaction, uid)?;
     spent_jtis::forget_all(transaction, uid)?;
+    logout_notices::end_all_of_client(transaction, uid)?;
     CLIENTS.delete(transaction, &[uid.as_str().as_bytes()]);
     Ok(())
 }

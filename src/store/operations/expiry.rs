@@ -14,8 +14,8 @@ use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::operations::{
-    access_tokens, authorization_codes, clients, grants, interactions, refresh_tokens, sessions, spent_jtis,
-    throttle, users,
+    access_tokens, authorization_codes, clients, grants, interactions, logout_notices, refresh_tokens,
+    sessions, spent_jtis, throttle, users,
 };
 
 /// Absent clients and users are purged after this long.
@@ -36,6 +36,7 @@ pub(in crate::store) enum Subject {
     AccessToken(TokenHash),
     RevokedAccessToken(TokenHash),
     SpentJti(TokenHash),
+    LogoutNotice(ResourceUid, TokenHash),
     Client(ResourceUid),
     User(ResourceUid),
 }
@@ -61,11 +62,15 @@ impl Subject {
             Self::AccessToken(hash) => (b'T', hash.as_bytes()),
             Self::RevokedAccessToken(jti) => (b'D', jti.as_bytes()),
             Self::SpentJti(jti) => (b'J', jti.as_bytes()),
+            Self::LogoutNotice(_, id) => (b'L', id.as_bytes()),
             Self::Client(uid) => (b'C', uid.as_str().as_bytes()),
             Self::User(uid) => (b'U', uid.as_str().as_bytes()),
         };
         let mut name = vec![kind];
         name.extend_from_slice(id);
+        if let Self::LogoutNotice(client, _) = self {
+            name.extend_from_slice(client.as_str().as_bytes());
+        }
         name
     }
 
@@ -82,6 +87,11 @@ impl Subject {
             b'T' => Self::AccessToken(hash()?),
             b'D' => Self::RevokedAccessToken(hash()?),
             b'J' => Self::SpentJti(hash()?),
+            b'L' => {
+                let (id, client) = id.split_first_chunk::<32>()?;
+                let client = std::str::from_utf8(client).ok()?;
+                Self::LogoutNotice(ResourceUid::new(client), TokenHash::from_bytes(*id))
+            }
             b'C' => Self::Client(ResourceUid::new(text()?)),
             b'U' => Self::User(ResourceUid::new(text()?)),
             _ => return None,
@@ -195,6 +205,16 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
                 spent.map_or(Ok(()), |spent| spent_jtis::forget(transaction, jti, &spent))
             })
         }
+        Subject::LogoutNotice(client, id) => {
+            let notice = logout_notices::by_key(transaction, client, id)?;
+            let ends_at = notice.as_ref().map(|notice| notice.expires_at);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                if let Some(notice) = &notice {
+                    logout_notices::remove(transaction, notice);
+                }
+                Ok(())
+            })
+        }
         Subject::Client(uid) => {
             let absent_since = clients::by_uid(transaction, uid)?.and_then(|record| record.absent_since);
             remove_if_due(transaction, now, absent_since.map(purge_at), |transaction| {
@@ -204,7 +224,7 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
         Subject::User(uid) => {
             let absent_since = users::by_uid(transaction, uid)?.and_then(|record| record.absent_since);
             remove_if_due(transaction, now, absent_since.map(purge_at), |transaction| {
-                users::remove(transaction, uid)
+                users::remove(transaction, now, uid)
             })
         }
     }
@@ -227,7 +247,7 @@ fn remove_if_due(
 }
 
 /// The millisecond at whose beginning `at` has come.
-fn ceiling(at: Timestamp) -> i64 {
+pub(in crate::store) fn ceiling(at: Timestamp) -> i64 {
     let floor = at.as_millisecond();
     let exact = Timestamp::from_millisecond(floor).is_ok_and(|floor| floor == at);
     if exact { floor } else { floor.saturating_add(1) }

@@ -12,7 +12,7 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::store::key_value::tables::{HASTY_TOKENS_OF_GRANT, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry::ordered;
-use crate::store::operations::{expiry, grants, sessions};
+use crate::store::operations::{expiry, grants, participants, sessions};
 use crate::store::records::{GrantRecord, NewRefreshToken, RefreshTokenRecord};
 use crate::store::{Redeemed, RotateRefreshToken, StoreError};
 
@@ -90,6 +90,8 @@ pub(in crate::store) fn rotate(
     if !grant.offline {
         sessions::note_use(transaction, now, &grant.session)?;
     }
+    // Its ID token may name another session than the one before: grants move on when the person signs in again.
+    participants::note(transaction, now, &grant)?;
     Ok(RotateRefreshToken::Rotated(Box::new(Redeemed { grant, user })))
 }
 

@@ -114,3 +114,11 @@ fn what_hangs_on_a_grant_of_the_first_version_is_still_read() {
 fn the_cluster_of_the_first_version_is_still_read() {
     still_read::<ClusterIdentity>(&json!({"uid": "cluster", "watched_namespaces": ["team-a"]}));
 }
+
+#[test]
+fn what_is_told_of_sessions_is_still_read() {
+    still_read::<ParticipantRecord>(&json!({"client_uid": "uid-shop", "sub": "ada", "sids": ["one", "two"]}));
+    still_read::<LogoutNoticeRecord>(&json!({
+        "client_uid": "uid-shop", "sub": "ada", "sid": "one", "attempts": 2, "due_at": AT, "expires_at": AT,
+    }));
+}

@@ -66,6 +66,8 @@ fn every_field_reaches_the_client() {
         description: Sells things.
         redirectUris: [https://shop.example.org/callback, 'http://127.0.0.1/cb', 'org.example.shop:/cb']
         postLogoutRedirectUris: [https://shop.example.org/]
+        backchannelLogoutUri: https://shop.example.org/backchannel-logout?tenant=a
+        backchannelLogoutSessionRequired: true
         allowedOrigins: [https://shop.example.org]
         jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, kid: one, use: sig, alg: EdDSA}]}
         grantTypes: [authorization_code]
@@ -95,6 +97,9 @@ fn every_field_reaches_the_client() {
     assert_eq!(client.description.as_deref(), Some("Sells things."));
     assert_eq!(client.redirect_uris.len(), 3);
     assert_eq!(client.post_logout_redirect_uris, ["https://shop.example.org/"]);
+    let uri = client.backchannel_logout_uri.as_deref();
+    assert_eq!(uri, Some("https://shop.example.org/backchannel-logout?tenant=a"));
+    assert!(client.backchannel_logout_session_required);
     assert_eq!(client.allowed_origins, ["https://shop.example.org"]);
     assert_eq!(client.jwks.len(), 1);
     assert_eq!(client.jwks[0].kid.as_deref(), Some("one"));
@@ -177,6 +182,22 @@ fn keys_and_uris_after_sign_out_are_checked() {
         (
             "{redirectUris: [https://a.example], postLogoutRedirectUris: ['http://a.example']}",
             "spec.postLogoutRedirectUris[0] ",
+        ),
+        (
+            "{redirectUris: [https://a.example], backchannelLogoutUri: 'http://a.example/logout'}",
+            "spec.backchannelLogoutUri ",
+        ),
+        (
+            "{redirectUris: [https://a.example], backchannelLogoutUri: 'https://a.example/logout#x'}",
+            "spec.backchannelLogoutUri ",
+        ),
+        (
+            "{redirectUris: [https://a.example], backchannelLogoutUri: 'org.example.app:/logout'}",
+            "spec.backchannelLogoutUri ",
+        ),
+        (
+            "{redirectUris: [https://a.example], backchannelLogoutSessionRequired: true}",
+            "spec.backchannelLogoutSessionRequired ",
         ),
         (
             "{redirectUris: [https://a.example], jwks: {keys: []}}",
