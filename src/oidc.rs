@@ -39,3 +39,4 @@ pub mod sector_identifier;
 pub mod session_id;
 pub mod signing_algorithm;
 pub mod standard_claims;
+pub mod user_code;

@@ -27,11 +27,13 @@ pub mod authorize;
 pub mod browser;
 pub mod client_request;
 pub mod consent;
+pub mod device;
 pub mod fault;
 pub mod interaction;
 pub mod introspection;
 pub mod known_browser;
 pub mod notices;
+pub mod pushed_request;
 pub mod resent;
 pub mod revocation;
 pub mod select_account;
@@ -76,6 +78,8 @@ pub struct Provider {
 
 /// An authorization code lives this long (rule of ours; RFC 6749 section 4.1.2 allows ten minutes).
 pub const AUTHORIZATION_CODE_LIFETIME: Duration = Duration::from_mins(1);
+/// A device waits for a person's answer for this long (RFC 8628 section 3.2).
+pub const DEVICE_CODE_LIFETIME: Duration = Duration::from_mins(10);
 /// An authorization request idles out after this long.
 pub const INTERACTION_LIFETIME: Duration = Duration::from_mins(10);
 /// A session that is not used for this long ends.

@@ -18,14 +18,16 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
+use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
 use records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
-    RefreshTokenRecord, ResourceRef, SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, NewRefreshToken,
+    OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, ResourceRef, SecretRotation, SessionRecord,
+    UserRecord, UserRegistration,
 };
 use throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 
@@ -143,6 +145,28 @@ impl Redeemed {
     pub fn is_admitted(&self) -> bool {
         self.client.client.access.allows(&self.user.user)
     }
+}
+
+/// What a device that asks for its tokens is told (RFC 8628 section 3.5).
+#[derive(Debug, Clone)]
+pub enum RedeemDeviceCode {
+    /// Nobody has answered yet.
+    Pending,
+    /// Nobody has answered yet, and the device asked sooner than it may: from now on it waits for five seconds more.
+    SlowDown,
+    /// A person said no.
+    Denied,
+    /// A person said yes: the code is gone, and the refresh token, if one was given, is stored. With the grants of the person at
+    /// this client that ended to make room.
+    Fresh(Box<Redeemed>, Vec<GrantId>),
+    /// The code is known, and its time is over.
+    Expired,
+    /// It belongs to another client; nothing was changed.
+    Mismatch,
+    /// No such code, redeemed ones included.
+    Unknown,
+    /// Client, user, session or grant no longer allow it.
+    Refused,
 }
 
 /// What rotating a refresh token came to.
@@ -450,6 +474,26 @@ pub trait Store: Send + Sync + 'static {
     /// SQL: `DELETE FROM interactions WHERE hash = $1`.
     async fn end_interaction(&self, hash: &TokenHash) -> Result<(), StoreError>;
 
+    // --- pushed authorization requests ---
+
+    /// Stores a pushed authorization request. One client holds at most 1,000 that nobody has come with yet; the one that
+    /// ends first makes room. Registering the client as another than before ends them: they were checked against what it
+    /// was.
+    ///
+    /// SQL: `DELETE FROM pushed_requests WHERE hash IN (SELECT hash FROM pushed_requests WHERE client_uid = $2 ORDER BY
+    /// expires_at DESC OFFSET 999)`; `INSERT INTO pushed_requests (hash, client_uid, request, expires_at) …`.
+    async fn push_authorization_request(&self, pushed: PushedRequestRecord) -> Result<(), StoreError>;
+
+    /// Takes a pushed authorization request away, exactly once, if it is this client's and has not expired. Whoever names
+    /// another client's changes nothing.
+    ///
+    /// SQL: `DELETE FROM pushed_requests WHERE hash = $1 AND client_uid = $2 AND expires_at > now() RETURNING request`.
+    async fn take_pushed_request(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+    ) -> Result<Option<AuthorizationRequest>, StoreError>;
+
     /// What the user has allowed this client before.
     ///
     /// SQL: `SELECT scopes, claims FROM consents WHERE user_uid = $1 AND client_uid = $2`.
@@ -539,6 +583,55 @@ pub trait Store: Send + Sync + 'static {
         binding: &CodeBinding,
         refresh_token: Option<NewRefreshToken>,
     ) -> Result<RedeemCode, StoreError>;
+
+    /// Stores what a device asks for. False, and nothing is stored, while another device has the user code. One client holds at
+    /// most 10,000; the one that ends first makes room.
+    ///
+    /// SQL: `DELETE FROM device_codes WHERE hash IN (SELECT hash FROM device_codes WHERE client_uid = $3 ORDER BY expires_at
+    /// DESC OFFSET 9999)`; `INSERT INTO device_codes (hash, user_code, client_uid, …) … ON CONFLICT (user_code) DO NOTHING`.
+    async fn begin_device_authorization(&self, device: DeviceCodeRecord) -> Result<bool, StoreError>;
+
+    /// What the device with this user code asks for, if it has not expired and nobody has answered yet.
+    ///
+    /// SQL: `SELECT … FROM device_codes WHERE user_code = $1 AND state = 'pending' AND expires_at > now()`.
+    async fn device_authorization(
+        &self,
+        user_code: &TokenHash,
+    ) -> Result<Option<DeviceCodeRecord>, StoreError>;
+
+    /// Consumes the interaction in which a person said yes, and stores the grant, for the device to fetch, and `remember` as
+    /// consent. As [`Store::issue_authorization_code`] otherwise; a device that has expired or was answered before is an
+    /// interaction that is gone.
+    ///
+    /// SQL: `DELETE FROM interactions …` and the checks as [`Store::issue_authorization_code`]; `UPDATE device_codes SET state =
+    /// 'approved', grant_id = $4 WHERE hash = $2 AND state = 'pending' AND expires_at > now() AND client_uid = $3`; `INSERT
+    /// INTO grants`, `INSERT INTO consents … ON CONFLICT DO UPDATE`; any empty answer rolls back.
+    async fn approve_device(
+        &self,
+        interaction: TokenHash,
+        device: &TokenHash,
+        grant: GrantRecord,
+        remember: Option<Consent>,
+    ) -> Result<IssueCode, StoreError>;
+
+    /// Notes that a person said no, unless the device has expired or was answered before.
+    ///
+    /// SQL: `UPDATE device_codes SET state = 'denied' WHERE hash = $1 AND state = 'pending' AND expires_at > now()`.
+    async fn deny_device(&self, device: &TokenHash) -> Result<(), StoreError>;
+
+    /// Redeems a device code exactly once. The client is compared before the state is looked at. While nobody has answered, a
+    /// device that asks sooner than its interval after the last time waits for five seconds more each time from then on.
+    ///
+    /// SQL: `SELECT … FROM device_codes WHERE hash = $1 FOR UPDATE`; while pending `UPDATE device_codes SET polled_at = now(),
+    /// interval = interval + CASE WHEN polled_at + interval > now() THEN 5 ELSE 0 END WHERE hash = $1`; approved:
+    /// `SELECT … FROM grants, clients, users, sessions …live`, `DELETE FROM device_codes WHERE hash = $1`, and the rest as
+    /// [`Store::redeem_authorization_code`].
+    async fn redeem_device_code(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        refresh_token: Option<NewRefreshToken>,
+    ) -> Result<RedeemDeviceCode, StoreError>;
 
     /// A refresh token, spent ones included, with its grant: for checks before the rotation, never instead of it.
     ///

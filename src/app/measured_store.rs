@@ -6,18 +6,20 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
+use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
-    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, NewRefreshToken,
+    OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord,
+    UserRegistration,
 };
 use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use crate::store::{
-    Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
+    Account, ChangePassword, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed, RegisterClient, RegisterUser,
     RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 use crate::telemetry::metrics::Metrics;
@@ -135,6 +137,8 @@ measured! {
     interaction(hash: &TokenHash) -> Option<InteractionRecord>;
     end_interaction(hash: &TokenHash) -> ();
     consent(user: &ResourceUid, client: &ResourceUid) -> Consent;
+    push_authorization_request(pushed: PushedRequestRecord) -> ();
+    take_pushed_request(hash: &TokenHash, client: &ResourceUid) -> Option<AuthorizationRequest>;
     issue_authorization_code(
         interaction: Option<TokenHash>,
         grant: GrantRecord,
@@ -152,6 +156,20 @@ measured! {
         client: &ResourceUid,
         successor: NewRefreshToken
     ) -> RotateRefreshToken;
+    begin_device_authorization(device: DeviceCodeRecord) -> bool;
+    device_authorization(user_code: &TokenHash) -> Option<DeviceCodeRecord>;
+    approve_device(
+        interaction: TokenHash,
+        device: &TokenHash,
+        grant: GrantRecord,
+        remember: Option<Consent>
+    ) -> IssueCode;
+    deny_device(device: &TokenHash) -> ();
+    redeem_device_code(
+        hash: &TokenHash,
+        client: &ResourceUid,
+        refresh_token: Option<NewRefreshToken>
+    ) -> RedeemDeviceCode;
     tokens_valid_until() -> Timestamp;
     prove_writable() -> ();
     live_grant(id: &GrantId) -> Option<Redeemed>;

@@ -6,6 +6,7 @@
 mod account;
 mod authorize;
 mod consent;
+mod device;
 mod error_page;
 mod home;
 mod page;
@@ -27,7 +28,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::http::rate_limit::{Limiter, RateLimiters};
-use crate::oidc::discovery::{AUTHORIZATION_PATH, END_SESSION_PATH};
+use crate::oidc::discovery::{AUTHORIZATION_PATH, END_SESSION_PATH, VERIFICATION_PATH};
 use crate::provider::Provider;
 use crate::provider::interaction::{BrowserError, Step};
 use page::redirect;
@@ -48,6 +49,9 @@ pub(super) fn routes(provider: &Provider, limiters: &RateLimiters) -> Router<Pro
     let authorize = get(authorize::get).post(authorize::post);
     let password = post(password::post).layer(limited(&limiters.login));
     let sign_in = post(sign_in::post).layer(limited(&limiters.login));
+    let user_code = post(device::post).layer(limited(&limiters.login));
+    // It goes on as `/authorize` does.
+    let resumed = get(sign_in::get).layer(limited(&limiters.authorize));
     // Each choice goes on with an interaction, which is kept.
     let select_account = post(select_account::post).layer(limited(&limiters.authorize));
     Router::new()
@@ -62,8 +66,9 @@ pub(super) fn routes(provider: &Provider, limiters: &RateLimiters) -> Router<Pro
         .route("/account/end-app", post(account::end_app))
         .route("/account/password", get(password::get).merge(password))
         .route(AUTHORIZATION_PATH, authorize.layer(limited(&limiters.authorize)))
-        .route("/login", get(sign_in::get).merge(sign_in))
-        .route(select_account::PATH, get(sign_in::get).merge(select_account))
+        .route("/login", resumed.clone().merge(sign_in))
+        .route(select_account::PATH, resumed.merge(select_account))
+        .route(VERIFICATION_PATH, get(device::get).merge(user_code))
         .route("/consent", get(consent::get).post(consent::post))
         .route(
             END_SESSION_PATH,
@@ -93,6 +98,7 @@ fn answer(provider: &Provider, visit: &Visit, step: Result<Step, BrowserError>) 
         }
         Ok(Step::Account) => redirect(issuer, &format!("{}{}", issuer.path(), account::PATH)),
         Ok(Step::Respond(response)) => respond::to_the_app(provider, &response),
+        Ok(Step::Device(end)) => device::end(provider, end),
         Err(error) => error_page::of(provider, visit, &error),
     }
 }

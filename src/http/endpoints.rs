@@ -1,4 +1,5 @@
-//! What apps call: token, revocation, introspection, userinfo, discovery, JWKS.
+//! What apps call: token, revocation, introspection, pushed authorization requests, devices,
+//! userinfo, discovery, JWKS.
 
 use std::sync::Arc;
 
@@ -13,15 +14,17 @@ use super::json::refusal;
 use super::rate_limit::RateLimiters;
 use crate::oidc;
 use crate::oidc::discovery::{
-    AUTHORIZATION_SERVER_PATH, CONFIGURATION_PATH, INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH,
-    TOKEN_PATH, USERINFO_PATH,
+    AUTHORIZATION_SERVER_PATH, CONFIGURATION_PATH, DEVICE_AUTHORIZATION_PATH, INTROSPECTION_PATH, JWKS_PATH,
+    PUSHED_AUTHORIZATION_REQUEST_PATH, REVOCATION_PATH, TOKEN_PATH, USERINFO_PATH,
 };
 use crate::oidc::error::ErrorCode;
 use crate::provider::Provider;
 
 mod client_request;
+mod device_authorization;
 mod documents;
 mod introspection;
+mod pushed_request;
 mod revocation;
 mod token;
 mod userinfo;
@@ -53,6 +56,20 @@ pub(super) fn routes(limiters: &RateLimiters) -> Router<Provider> {
         .route(
             REVOCATION_PATH,
             post(revocation::revoke)
+                .options(cors::preflight_registered)
+                .fallback(method_not_allowed)
+                .layer(Extension(token_limits.clone())),
+        )
+        .route(
+            PUSHED_AUTHORIZATION_REQUEST_PATH,
+            post(pushed_request::push)
+                .options(cors::preflight_registered)
+                .fallback(method_not_allowed)
+                .layer(Extension(token_limits.clone())),
+        )
+        .route(
+            DEVICE_AUTHORIZATION_PATH,
+            post(device_authorization::authorize)
                 .options(cors::preflight_registered)
                 .fallback(method_not_allowed)
                 .layer(Extension(token_limits)),

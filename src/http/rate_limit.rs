@@ -94,9 +94,9 @@ pub struct RateLimits {
     pub authorize: Limit,
     /// Forms with a password of one network.
     pub login: Limit,
-    /// Token requests, revocations and introspections without a client that authenticates, of one network.
+    /// Token requests, revocations, introspections and pushed requests without a client that authenticates, of one network.
     pub token: Limit,
-    /// Token requests and revocations of one client that has authenticated.
+    /// Token requests, revocations and pushed requests of one client that has authenticated.
     pub client: Limit,
     /// Introspections of one client that has authenticated.
     pub introspection: Limit,

@@ -50,6 +50,37 @@ const NETWORK: ThrottlePolicy = ThrottlePolicy {
     capacity: 20_000,
 };
 
+/// User codes of one network, and of one person: ten mistakes cost nothing, and in the long run one guess a minute is left, of
+/// 25 thousand million codes.
+const USER_CODE: ThrottlePolicy = ThrottlePolicy {
+    free: 10,
+    first_wait: Duration::from_secs(1),
+    longest_wait: Duration::from_mins(5),
+    forgive_one: Duration::from_mins(1),
+    capacity: 20_000,
+};
+
+/// Counts a user code (RFC 8628 section 5.1) that a network has typed, and the person who is signed in there, by their uid.
+pub async fn begin_user_code(
+    network: Network,
+    person: Option<&str>,
+    store: &dyn Store,
+) -> Result<Admission, StoreError> {
+    let network = network.to_string();
+    let mut buckets = vec![bucket(ThrottleKind::UserCode, &[b"network", network.as_bytes()])];
+    if let Some(person) = person {
+        buckets.push(bucket(ThrottleKind::UserCode, &[b"person", person.as_bytes()]));
+    }
+    begin(store, buckets).await
+}
+
+async fn begin(store: &dyn Store, buckets: Vec<ThrottleBucket>) -> Result<Admission, StoreError> {
+    Ok(match store.begin_attempt(&buckets).await? {
+        BeginAttempt::Counted(at) => Admission::Counted(Counted { at, buckets }),
+        BeginAttempt::Wait(kind, until) => Admission::Wait(kind, until),
+    })
+}
+
 /// Whose proof is tried, and from where.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
@@ -80,11 +111,7 @@ pub struct Counted {
 impl Attempt<'_> {
     /// Counts the attempt, or says until when to wait.
     pub async fn begin(&self, store: &dyn Store) -> Result<Admission, StoreError> {
-        let buckets = self.buckets();
-        Ok(match store.begin_attempt(&buckets).await? {
-            BeginAttempt::Counted(at) => Admission::Counted(Counted { at, buckets }),
-            BeginAttempt::Wait(kind, until) => Admission::Wait(kind, until),
-        })
+        begin(store, self.buckets()).await
     }
 
     fn buckets(&self) -> Vec<ThrottleBucket> {
@@ -111,9 +138,10 @@ impl Counted {
     pub async fn succeeded(self, store: &dyn Store) -> Result<(), StoreError> {
         self.forgive(store, |kind| match kind {
             ThrottleKind::AccountFromNetwork | ThrottleKind::AccountFromBrowser => Forgiveness::Everything,
-            ThrottleKind::AccountFromBrowsers | ThrottleKind::Account | ThrottleKind::Network => {
-                Forgiveness::Attempt
-            }
+            ThrottleKind::AccountFromBrowsers
+            | ThrottleKind::Account
+            | ThrottleKind::Network
+            | ThrottleKind::UserCode => Forgiveness::Attempt,
         })
         .await
     }
@@ -142,6 +170,7 @@ fn bucket(kind: ThrottleKind, parts: &[&[u8]]) -> ThrottleBucket {
         ThrottleKind::AccountFromNetwork | ThrottleKind::AccountFromBrowser => ACCOUNT_FROM_ONE,
         ThrottleKind::AccountFromBrowsers | ThrottleKind::Account => ACCOUNT,
         ThrottleKind::Network => NETWORK,
+        ThrottleKind::UserCode => USER_CODE,
     };
     // Neither a pseudonym nor a network holds a NUL.
     let key = TokenHash::of(&parts.join(&0));

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::claims_request::RequestedClaims;
 use super::consent::Consent;
 use super::identifier::{ClientId, ResourceUid, Subject};
+use super::opaque_token::TokenHash;
 use super::response_mode::ResponseMode;
 use super::scope::ScopeSet;
 
@@ -52,6 +53,9 @@ pub struct AuthorizationRequest {
     /// What `claims` asked for and the client may ask for.
     #[serde(default)]
     pub claims: RequestedClaims,
+    /// The device that waits for the answer (RFC 8628), and gets it instead of a `redirect_uri`, which is empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<WaitingDevice>,
     /// The values that `claims` allows for `sub`, if it names any: nobody else may answer this request.
     #[serde(default)]
     pub subjects: Option<BTreeSet<Subject>>,
@@ -74,10 +78,20 @@ impl AuthorizationRequest {
     }
 }
 
+/// A device that waits for a person's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingDevice {
+    /// Hash of its `device_code`.
+    pub code: TokenHash,
+    /// The `user_code` as the device shows it, once somebody has typed it.
+    #[serde(default)]
+    pub user_code: Option<String>,
+}
+
 impl AuthorizationRequest {
-    /// Where a form of ours leads in the end: with `form_post` no further than to a page of ours, whose own form goes on.
+    /// Where a form of ours leads in the end: with `form_post` no further than to a page of ours, whose own form goes on, and for a device to none.
     pub fn leads_to(&self) -> Option<&str> {
-        (self.response_mode == ResponseMode::Query).then_some(&self.redirect_uri)
+        (self.response_mode == ResponseMode::Query && self.device.is_none()).then_some(&self.redirect_uri)
     }
 }
 

@@ -47,6 +47,9 @@ pub struct Client {
     /// Whether an authorization request needs a `code_challenge`.
     #[serde(default)]
     pub pkce: Pkce,
+    /// `require_pushed_authorization_requests` (RFC 9126 section 6): whether an authorization request must have been pushed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_pushed_authorization_requests: bool,
     /// When the person is asked for consent.
     pub consent: ConsentPolicy,
     /// `default_max_age` (OpenID Connect Registration section 2).
@@ -104,6 +107,11 @@ impl Client {
     pub fn allows_origin(&self, origin: &str) -> bool {
         self.allowed_origins.iter().any(|allowed| allowed == origin)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// `token_endpoint_auth_method` values (RFC 7591 section 2).

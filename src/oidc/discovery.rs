@@ -25,6 +25,12 @@ pub const USERINFO_PATH: &str = "/api/userinfo";
 pub const REVOCATION_PATH: &str = "/api/revoke";
 /// The introspection endpoint (RFC 7662), below the issuer.
 pub const INTROSPECTION_PATH: &str = "/api/introspect";
+/// The pushed authorization request endpoint (RFC 9126), below the issuer.
+pub const PUSHED_AUTHORIZATION_REQUEST_PATH: &str = "/api/par";
+/// The device authorization endpoint (RFC 8628), below the issuer.
+pub const DEVICE_AUTHORIZATION_PATH: &str = "/api/device";
+/// `verification_uri` of RFC 8628, where people type a user code, below the issuer.
+pub const VERIFICATION_PATH: &str = "/device";
 /// The JWK Set, below the issuer.
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 /// The end session endpoint (RP-Initiated Logout section 2), where people sign out too, below the issuer.
@@ -44,6 +50,8 @@ struct ProviderMetadata<'a> {
     userinfo_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
+    pushed_authorization_request_endpoint: String,
+    device_authorization_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
     scopes_supported: &'a [&'a str],
@@ -70,6 +78,7 @@ struct ProviderMetadata<'a> {
     request_object_signing_alg_values_supported: &'a [&'a str],
     request_uri_parameter_supported: bool,
     require_request_uri_registration: bool,
+    require_pushed_authorization_requests: bool,
     authorization_response_iss_parameter_supported: bool,
 }
 
@@ -89,6 +98,8 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         userinfo_endpoint: issuer.endpoint(USERINFO_PATH),
         revocation_endpoint: issuer.endpoint(REVOCATION_PATH),
         introspection_endpoint: issuer.endpoint(INTROSPECTION_PATH),
+        pushed_authorization_request_endpoint: issuer.endpoint(PUSHED_AUTHORIZATION_REQUEST_PATH),
+        device_authorization_endpoint: issuer.endpoint(DEVICE_AUTHORIZATION_PATH),
         jwks_uri: issuer.endpoint(JWKS_PATH),
         end_session_endpoint: issuer.endpoint(END_SESSION_PATH),
         scopes_supported: &scope::SUPPORTED,
@@ -114,9 +125,12 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         claims_parameter_supported: true,
         request_parameter_supported: true,
         request_object_signing_alg_values_supported: &client_algorithms,
-        // The default of OpenID Connect Discovery is true, so it must be said.
+        // The default of OpenID Connect Discovery is true, so it must be said. It is about URIs that would be fetched; those of
+        // pushed requests are told by their endpoint (RFC 9126 section 5).
         request_uri_parameter_supported: false,
         require_request_uri_registration: false,
+        // Of every client, that is; one alone may be registered so (RFC 9126 section 6).
+        require_pushed_authorization_requests: false,
         authorization_response_iss_parameter_supported: true,
     };
     // `Value` first: its `Display` cannot fail, so there is no error that nobody could handle.

@@ -1,5 +1,5 @@
 //! Errors on the wire (RFC 6749 sections 4.1.2.1 and 5.2, OpenID Connect Core section 3.1.2.6, RFC 6750 section 3.1,
-//! RFC 7009 section 2.2.1, RFC 8707 section 2).
+//! RFC 7009 section 2.2.1, RFC 8707 section 2, RFC 8628 section 3.5).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -66,6 +66,12 @@ pub enum ErrorCode {
     RegistrationNotSupported,
     /// RFC 8707 section 2.
     InvalidTarget,
+    /// RFC 8628 section 3.5: nobody has answered yet.
+    AuthorizationPending,
+    /// RFC 8628 section 3.5: as before, and it was asked too soon.
+    SlowDown,
+    /// RFC 8628 section 3.5.
+    ExpiredToken,
     /// RFC 7009 section 2.2.1.
     UnsupportedTokenType,
     /// OpenID Connect Core Error Code `unmet_authentication_requirements` section 2.
@@ -98,6 +104,9 @@ impl ErrorCode {
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidTarget => "invalid_target",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidToken => "invalid_token",

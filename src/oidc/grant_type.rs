@@ -14,14 +14,18 @@ pub enum GrantType {
     RefreshToken,
     /// RFC 6749 section 4.4: the client acts for itself, and no person is there.
     ClientCredentials,
+    /// RFC 8628: a person allows on another device what a device without a browser asks for.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
 }
 
 impl GrantType {
     /// Every grant type, in the order in which discovery lists them.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::AuthorizationCode,
         Self::RefreshToken,
         Self::ClientCredentials,
+        Self::DeviceCode,
     ];
 
     /// The value on the wire.
@@ -30,6 +34,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 

@@ -1,5 +1,5 @@
-//! Opaque values that claviger hands out: authorization codes, refresh tokens, opaque access tokens, session ids and
-//! interaction handles.
+//! Opaque values that claviger hands out: authorization codes, refresh tokens, opaque access tokens, session ids,
+//! interaction handles, the names of pushed authorization requests and device codes.
 //!
 //! Each holds 256 random bits after a prefix that names its kind, so that no kind passes for another; stores keep
 //! [`TokenHash`] only.
@@ -29,6 +29,10 @@ pub enum TokenKind {
     Interaction,
     /// The value of the cookie that binds an interaction to one browser before sign-in.
     Browser,
+    /// What a `request_uri` ends with (RFC 9126 section 2.2).
+    PushedRequest,
+    /// `device_code` (RFC 8628 section 3.2).
+    DeviceCode,
 }
 
 impl TokenKind {
@@ -41,6 +45,8 @@ impl TokenKind {
             Self::Session => "clv_se_",
             Self::Interaction => "clv_in_",
             Self::Browser => "clv_br_",
+            Self::PushedRequest => "clv_pr_",
+            Self::DeviceCode => "clv_dc_",
         }
     }
 }

@@ -1,12 +1,16 @@
 //! The authorization endpoint (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
 
+use std::borrow::Cow;
+
 use super::Provider;
 use super::browser::Browser;
 use super::fault::Fault;
-use super::interaction::{BrowserError, Interaction, Refusal, SignedIn, Stage, Step};
+use super::interaction::{BrowserError, Errand, Interaction, Refusal, SignedIn, Stage, Step};
+use super::pushed_request::PushedName;
+use crate::clock::Timestamp;
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::authorization_request::validate::{
-    Displayable, Invalid, client_id, refuse_request_object, validate,
+    Displayable, Invalid, Redirectable, client_id, refuse_request_object, validate,
 };
 use crate::oidc::authorization_response::AuthorizationResponse;
 use crate::oidc::client::Client;
@@ -35,33 +39,61 @@ impl Provider {
         if !client.is_live() {
             return Err(refused(Refusal::ClientRefused, Some(&client)));
         }
-        let object = self.request_object(parameters, &client.client);
-        let checked = match &object {
-            Ok(None) => validate(parameters, &client.client),
-            Ok(Some(inside)) => validate(inside, &client.client),
-            Err(rejected) => Err(refuse_request_object(parameters, &client.client, *rejected)),
-        };
-        let parameters = object
-            .as_ref()
-            .ok()
-            .and_then(Option::as_ref)
-            .unwrap_or(parameters);
-        let mut request = match checked {
+        let request = match self.request_of(parameters, &client).await? {
             Ok(request) => request,
-            Err(Invalid::Displayable(reason)) => {
-                self.tell(reason, parameters, &client);
-                return Err(displayable(reason, Some(&client)));
-            }
+            Err(Invalid::Displayable(reason)) => return Err(displayable(reason, Some(&client))),
             Err(Invalid::Redirectable(refused)) => {
                 let response = AuthorizationResponse::error((&*refused).into(), &self.issuer, &refused.error);
                 return Ok(Step::Respond(response));
             }
         };
-        match self.subject_of_hint(parameters, &client.client) {
-            Ok(subject) => request.subject_hint = subject,
-            Err(error) => return Ok(Step::Respond(self.error_response(&request, &error))),
-        }
         self.begin(browser, request).await
+    }
+
+    /// The request that the client pushed before, if the parameters name one, or else the one that they are.
+    async fn request_of(
+        &self,
+        parameters: &Parameters,
+        client: &ClientRecord,
+    ) -> Result<Result<AuthorizationRequest, Invalid>, Fault> {
+        if let Some(pushed) = PushedName::in_parameters(parameters) {
+            return self.take_pushed(&pushed, parameters, &client.client).await;
+        }
+        let opened = match self.opened(parameters, &client.client) {
+            Ok(opened) => opened,
+            Err(invalid) => return Ok(Err(invalid)),
+        };
+        let checked = self.checked(&opened, &client.client);
+        if let Err(Invalid::Displayable(reason)) = &checked {
+            self.tell(*reason, &opened, client);
+        }
+        Ok(checked.and_then(|request| unless_it_must_be_pushed(request, &client.client)))
+    }
+
+    /// The parameters that count: those of the request object, where there is one.
+    pub(super) fn opened<'a>(
+        &self,
+        parameters: &'a Parameters,
+        client: &Client,
+    ) -> Result<Cow<'a, Parameters>, Invalid> {
+        match self.request_object(parameters, client) {
+            Ok(None) => Ok(Cow::Borrowed(parameters)),
+            Ok(Some(inside)) => Ok(Cow::Owned(inside)),
+            Err(rejected) => Err(refuse_request_object(parameters, client, rejected)),
+        }
+    }
+
+    /// Everything that is checked of a request before anybody is asked anything. `parameters` are [`Self::opened`].
+    pub(super) fn checked(
+        &self,
+        parameters: &Parameters,
+        client: &Client,
+    ) -> Result<AuthorizationRequest, Invalid> {
+        let mut request = validate(parameters, client)?;
+        request.subject_hint = self
+            .subject_of_hint(parameters, client)
+            .map_err(|error| Invalid::Redirectable(Box::new(Redirectable::of(&request, error))))?;
+        Ok(request)
     }
 
     /// The owner of a client cannot see the error page that their users see.
@@ -74,7 +106,30 @@ impl Provider {
         }
     }
 
-    async fn begin(&self, browser: &Browser, request: AuthorizationRequest) -> Result<Step, BrowserError> {
+    /// Goes on with what the sign-in form carries, where the browser comes without having filled it in: the address of a
+    /// form whose request can be used only once can be loaded again.
+    pub async fn resume(&self, sealed: &str, browser: &Browser) -> Result<Step, BrowserError> {
+        self.require_provisioned().await?;
+        match self.open_errand(browser, sealed)? {
+            Errand::App(request, started_at) => self.begin_at(browser, *request, started_at).await,
+            Errand::Account => Ok(Step::Account),
+        }
+    }
+
+    pub(super) async fn begin(
+        &self,
+        browser: &Browser,
+        request: AuthorizationRequest,
+    ) -> Result<Step, BrowserError> {
+        self.begin_at(browser, request, self.clock.now()).await
+    }
+
+    async fn begin_at(
+        &self,
+        browser: &Browser,
+        request: AuthorizationRequest,
+        started_at: Timestamp,
+    ) -> Result<Step, BrowserError> {
         let stage = match self.session(browser).await? {
             None => Stage::ANONYMOUS,
             Some((session, user)) => Stage::SignedIn(Box::new(SignedIn {
@@ -88,7 +143,7 @@ impl Provider {
         };
         let interaction = Interaction {
             request,
-            started_at: self.clock.now(),
+            started_at,
             stage,
         };
         self.advance(browser, interaction).await
@@ -129,6 +184,20 @@ impl Provider {
                 Error::new(ErrorCode::InvalidRequest, description)
             })
     }
+}
+
+/// RFC 9126 section 5: what stands in the browser's address is no request of a client that always pushes.
+fn unless_it_must_be_pushed(
+    request: AuthorizationRequest,
+    client: &Client,
+) -> Result<AuthorizationRequest, Invalid> {
+    if client.require_pushed_authorization_requests {
+        let description =
+            "this client pushes its requests (RFC 9126) and comes with the request_uri that it got";
+        let error = Error::new(ErrorCode::InvalidRequest, description);
+        return Err(Invalid::Redirectable(Box::new(Redirectable::of(&request, error))));
+    }
+    Ok(request)
 }
 
 fn refused(refusal: Refusal, client: Option<&ClientRecord>) -> BrowserError {

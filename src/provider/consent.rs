@@ -3,6 +3,7 @@
 use super::Provider;
 use super::audit::{self, Event};
 use super::browser::Browser;
+use super::device::DeviceEnd;
 use super::fault::Fault;
 use super::interaction::{BrowserError, ClientFacts, Interaction, Refusal, SignedIn, Stage, Step};
 use crate::oidc::consent::Consent;
@@ -19,6 +20,8 @@ pub struct ConsentForm {
     pub user: EndUser,
     /// What the app wants.
     pub asked: Consent,
+    /// The code that the device shows, if one asks.
+    pub user_code: Option<String>,
     /// Where the form leads in the end, if that is not a page of ours.
     pub redirect_uri: Option<String>,
 }
@@ -63,6 +66,7 @@ impl Provider {
                     user,
                     redirect_uri: request.leads_to().map(str::to_owned),
                     asked: request.asked(),
+                    user_code: request.device.and_then(|device| device.user_code),
                 })))
             }
             (step, _) => Ok(ConsentPage::Elsewhere(step)),
@@ -90,7 +94,7 @@ impl Provider {
                 ..Event::default()
             });
             let error = Error::new(ErrorCode::AccessDenied, "the person did not allow the request");
-            return Ok(Step::Respond(self.error_response(&row.request, &error)));
+            return self.answer_with(&row.request, &error, DeviceEnd::Denied).await;
         }
         let interaction = self.stage_of(row, handle, browser, true).await?;
         self.advance(browser, interaction).await

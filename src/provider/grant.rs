@@ -2,12 +2,16 @@
 //! use the grant type, scope and access policy, and minting are the pipeline's (`provider::token`), so that no grant can
 //! skip a step.
 
+use crate::oidc::client::Client;
+use crate::oidc::identifier::GrantId;
 use crate::oidc::opaque_token::OpaqueToken;
 use crate::oidc::scope::ScopeSet;
+use crate::provider::audit;
 use crate::store::records::{GrantRecord, UserRecord};
 
 pub(super) mod authorization_code;
 pub(super) mod client_credentials;
+pub(super) mod device_code;
 pub(super) mod refresh_token;
 
 /// What every grant type reduces to.
@@ -47,5 +51,17 @@ impl Authorization {
             Holder::Person(person) => Some(person),
             Holder::Client => None,
         }
+    }
+}
+
+/// Writes down which grants of a person at a client ended to make room for this one.
+fn record_ended(client: &Client, grant: &GrantRecord, ended: &[GrantId]) {
+    for ended in ended {
+        audit::record(&audit::Event {
+            name: "grant_ended_for_another",
+            client_id: Some(&client.client_id),
+            subject: Some(&grant.subject),
+            grant: Some(ended),
+        });
     }
 }

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use super::audit::{self, Event};
 use super::browser::Browser;
+use super::device::DeviceEnd;
 use super::fault::Fault;
 use super::{INTERACTION_LIFETIME, Provider};
 use crate::clock::later;
@@ -26,6 +27,7 @@ use crate::oidc::authorization_request::validate::{Displayable, is_registered};
 use crate::oidc::authorization_response::AuthorizationResponse;
 use crate::oidc::consent::Consent;
 use crate::oidc::error::Error;
+use crate::oidc::grant_type::GrantType;
 use crate::oidc::identifier::Subject;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::store::records::{ClientRecord, InteractionRecord, SessionRecord, UserRecord};
@@ -155,6 +157,13 @@ impl Provider {
                 refuse(Refusal::Request(Displayable::ClientUnknown), None)
             }
             Some(record) if !record.is_live() => refuse(Refusal::ClientRefused, Some(&record)),
+            Some(record) if request.device.is_some() => {
+                if record.client.grant_types.contains(&GrantType::DeviceCode) {
+                    Ok(record)
+                } else {
+                    refuse(Refusal::ClientRefused, Some(&record))
+                }
+            }
             Some(record) if !is_registered(&request.redirect_uri, &record.client) => {
                 let refusal = Refusal::Request(Displayable::RedirectUriUnregistered);
                 refuse(refusal, Some(&record))
@@ -183,15 +192,26 @@ impl Provider {
             subject: stage.subject(),
             ..Event::default()
         });
-        Ok(Step::Respond(self.error_response(request, error)))
+        self.answer_with(request, error, DeviceEnd::Refused).await
     }
 
-    pub(super) fn error_response(
+    /// Tells whoever waits for an answer that there is none: the app at its redirect URI, or the device when it asks next,
+    /// and its person at once.
+    pub(super) async fn answer_with(
         &self,
         request: &AuthorizationRequest,
         error: &Error,
-    ) -> AuthorizationResponse {
-        AuthorizationResponse::error(request.into(), &self.issuer, error)
+        at_device: DeviceEnd,
+    ) -> Result<Step, BrowserError> {
+        let Some(device) = &request.device else {
+            let response = AuthorizationResponse::error(request.into(), &self.issuer, error);
+            return Ok(Step::Respond(response));
+        };
+        self.store
+            .deny_device(&device.code)
+            .await
+            .map_err(Fault::store("tell a device that it is denied"))?;
+        Ok(Step::Device(at_device))
     }
 
     async fn ask_consent(

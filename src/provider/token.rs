@@ -19,13 +19,15 @@ use super::answer::{Answer, Failure, refused, refused_because};
 use super::audit;
 use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
-use super::grant::{Authorization, Person, authorization_code, client_credentials, refresh_token};
+use super::grant::{
+    Authorization, Person, authorization_code, client_credentials, device_code, refresh_token,
+};
 
 mod mint;
 
 /// The parameters that the endpoint knows and that may come once. `resource` may come more than once (RFC 8707 section 2);
 /// others are ignored (RFC 6749 section 3.2).
-const PARAMETERS: [&str; 10] = [
+const PARAMETERS: [&str; 11] = [
     "grant_type",
     "client_id",
     "client_secret",
@@ -35,6 +37,7 @@ const PARAMETERS: [&str; 10] = [
     "redirect_uri",
     "code_verifier",
     "refresh_token",
+    "device_code",
     "scope",
 ];
 
@@ -74,6 +77,10 @@ impl Provider {
                 authorization_code::authorize(self, client, form).await?,
             ),
             GrantType::RefreshToken => ("refreshed", refresh_token::authorize(self, client, form).await?),
+            GrantType::DeviceCode => (
+                "device_code_redeemed",
+                device_code::authorize(self, client, form).await?,
+            ),
             GrantType::ClientCredentials => (
                 "client_token_issued",
                 client_credentials::authorize(client, form)?,

@@ -8,10 +8,12 @@ pub(super) mod accounts;
 pub(super) mod authorization_codes;
 pub(super) mod binding;
 pub(super) mod clients;
+pub(super) mod device_codes;
 pub(super) mod epoch;
 pub(super) mod expiry;
 pub(super) mod grants;
 pub(super) mod interactions;
+pub(super) mod pushed_requests;
 pub(super) mod refresh_tokens;
 pub(super) mod secret_versions;
 pub(super) mod sessions;
@@ -27,15 +29,17 @@ use super::key_value::Engine;
 use super::key_value::tables::SpentJti;
 use super::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
-    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, NewRefreshToken,
+    OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord,
+    UserRegistration,
 };
 use super::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use super::{
-    Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
+    Account, ChangePassword, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed, RegisterClient, RegisterUser,
     RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 use crate::clock::Timestamp;
+use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
@@ -263,6 +267,21 @@ impl<E: Engine> Store for E {
             .await
     }
 
+    async fn push_authorization_request(&self, pushed: PushedRequestRecord) -> Result<(), StoreError> {
+        self.write(move |transaction, _| pushed_requests::push(transaction, &pushed))
+            .await
+    }
+
+    async fn take_pushed_request(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+    ) -> Result<Option<AuthorizationRequest>, StoreError> {
+        let (hash, client) = (*hash, client.clone());
+        self.write(move |transaction, now| pushed_requests::take(transaction, now, &hash, &client))
+            .await
+    }
+
     async fn consent(&self, user: &ResourceUid, client: &ResourceUid) -> Result<Consent, StoreError> {
         let (user, client) = (user.clone(), client.clone());
         self.read(move |view, _| grants::consent(view, &user, &client))
@@ -338,6 +357,53 @@ impl<E: Engine> Store for E {
         let (hash, binding) = (*hash, binding.clone());
         self.write(move |transaction, now| {
             authorization_codes::redeem(transaction, now, &hash, &binding, refresh_token)
+        })
+        .await
+    }
+
+    async fn begin_device_authorization(&self, device: DeviceCodeRecord) -> Result<bool, StoreError> {
+        self.write(move |transaction, now| device_codes::begin(transaction, now, &device))
+            .await
+    }
+
+    async fn device_authorization(
+        &self,
+        user_code: &TokenHash,
+    ) -> Result<Option<DeviceCodeRecord>, StoreError> {
+        let user_code = *user_code;
+        self.read(move |view, now| device_codes::pending_of_user_code(view, now, &user_code))
+            .await
+    }
+
+    async fn approve_device(
+        &self,
+        interaction: TokenHash,
+        device: &TokenHash,
+        grant: GrantRecord,
+        remember: Option<Consent>,
+    ) -> Result<IssueCode, StoreError> {
+        let device = *device;
+        self.write(move |transaction, now| {
+            device_codes::approve(transaction, now, &interaction, &device, &grant, remember)
+        })
+        .await
+    }
+
+    async fn deny_device(&self, device: &TokenHash) -> Result<(), StoreError> {
+        let device = *device;
+        self.write(move |transaction, now| device_codes::deny(transaction, now, &device))
+            .await
+    }
+
+    async fn redeem_device_code(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        refresh_token: Option<NewRefreshToken>,
+    ) -> Result<RedeemDeviceCode, StoreError> {
+        let (hash, client) = (*hash, client.clone());
+        self.write(move |transaction, now| {
+            device_codes::redeem(transaction, now, &hash, &client, refresh_token)
         })
         .await
     }

@@ -283,6 +283,17 @@ pub struct InteractionRecord {
     pub expires_at: Timestamp,
 }
 
+/// An authorization request that waits for a browser to come with its `request_uri` (RFC 9126).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedRequestRecord {
+    /// Hash of what the `request_uri` ends with.
+    pub hash: TokenHash,
+    /// What was asked for; its client alone may come with it.
+    pub request: AuthorizationRequest,
+    /// It cannot be used from then on.
+    pub expires_at: Timestamp,
+}
+
 /// Who allowed what to which client. Codes and tokens hang on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantRecord {
@@ -363,6 +374,38 @@ pub struct AuthorizationCodeRecord {
     pub expires_at: Timestamp,
     /// When it was redeemed.
     pub redeemed_at: Option<Timestamp>,
+}
+
+/// A device that waits for a person's answer (RFC 8628).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceCodeRecord {
+    /// Hash of the device code.
+    pub hash: TokenHash,
+    /// Hash of the user code.
+    pub user_code: TokenHash,
+    /// What is asked for; its client alone redeems the code.
+    pub request: AuthorizationRequest,
+    /// It cannot be answered or redeemed from then on.
+    pub expires_at: Timestamp,
+    /// So many seconds lie between two of its questions at least.
+    pub interval_seconds: u64,
+    /// When it last asked.
+    #[serde(default)]
+    pub polled_at: Option<Timestamp>,
+    /// What a person said.
+    pub answer: DeviceAnswer,
+}
+
+/// What a person said to a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceAnswer {
+    /// Nothing yet.
+    Pending,
+    /// No.
+    Denied,
+    /// Yes: this is what it holds.
+    Approved(GrantId),
 }
 
 /// A refresh token to be stored.

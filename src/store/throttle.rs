@@ -26,16 +26,19 @@ pub enum ThrottleKind {
     Account,
     /// Attempts at all accounts from one network.
     Network,
+    /// User codes (RFC 8628) that one network, or one person, has typed.
+    UserCode,
 }
 
 impl ThrottleKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AccountFromNetwork,
         Self::AccountFromBrowser,
         Self::AccountFromBrowsers,
         Self::Account,
         Self::Network,
+        Self::UserCode,
     ];
 
     /// Its name in logs and metrics.
@@ -46,6 +49,7 @@ impl ThrottleKind {
             Self::AccountFromBrowsers => "account_from_browsers",
             Self::Account => "account",
             Self::Network => "network",
+            Self::UserCode => "user_code",
         }
     }
 }

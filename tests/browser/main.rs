@@ -99,6 +99,13 @@ fn rule_16_a_person_chooses_an_account() -> Result<()> {
     stack::play("select_account")
 }
 
+/// A person types the code of a device, or follows its link, sees what is asked, and allows or denies it, without
+/// JavaScript.
+#[test]
+fn rule_43_a_person_signs_a_device_in() -> Result<()> {
+    stack::play("device")
+}
+
 /// An app signs a person out and gets the browser back, where it is registered to; without proof of the session the person
 /// is asked.
 #[test]

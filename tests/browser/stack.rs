@@ -217,6 +217,7 @@ fn clients(sample_app_port: u16) -> String {
             "redirectUris": ["http://127.0.0.1/callback"],
             "postLogoutRedirectUris": [format!("http://127.0.0.1:{sample_app_port}/")],
             "tokenEndpointAuthMethods": ["none"],
+            "grantTypes": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         })
     };
     let sample = json!({

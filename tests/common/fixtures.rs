@@ -56,6 +56,7 @@ pub(crate) fn client(name: &str) -> Client {
         jwks: Vec::new(),
         require_signed_request_object: false,
         pkce: Pkce::Required,
+        require_pushed_authorization_requests: false,
         consent: ConsentPolicy::Remember,
         default_max_age: None,
         subject_type: SubjectType::Public,
@@ -171,6 +172,7 @@ pub(crate) fn authorization_request(client: &str) -> AuthorizationRequest {
         login_hint: None,
         subject_hint: None,
         claims: RequestedClaims::default(),
+        device: None,
         subjects: None,
     }
 }

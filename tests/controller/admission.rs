@@ -183,7 +183,11 @@ async fn no_list_takes_another_type_too_many_twins_or_bad_items() {
 async fn switches_take_true_and_false_only() {
     let world = World::shared();
     for bad in [json!("true"), json!(1), json!([])] {
-        for field in ["suspend", "requireSignedRequestObject"] {
+        for field in [
+            "suspend",
+            "requireSignedRequestObject",
+            "requirePushedAuthorizationRequests",
+        ] {
             refused(world, "OidcClient", field, &with(field, &bad)).await;
         }
         for field in ["disabled", "emailVerified", "phoneNumberVerified"] {

@@ -50,7 +50,12 @@ impl Target {
         world.create_user(VISITOR, VISITORS_PASSWORD).await;
         let served = world.serve(StoreKind::Sled).await;
         let spec = json!({
-            "grantTypes": ["authorization_code", "refresh_token", "client_credentials"],
+            "grantTypes": [
+                "authorization_code",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:device_code"
+            ],
             "scopes": ["openid", "profile", "email", "groups", "offline_access"],
             "allowedOrigins": ["https://app.example.org"],
             "postLogoutRedirectUris": [SIGNED_OUT_URI],

@@ -91,7 +91,6 @@ async fn rule_55_what_claviger_does_not_have_is_not_advertised() {
         "check_session_iframe",
         "frontchannel_logout_supported",
         "registration_endpoint",
-        "device_authorization_endpoint",
         "service_documentation",
         "userinfo_signing_alg_values_supported",
         "id_token_encryption_alg_values_supported",
@@ -104,7 +103,6 @@ async fn rule_55_what_claviger_does_not_have_is_not_advertised() {
         "password",
         "urn:ietf:params:oauth:grant-type:token-exchange",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        "urn:ietf:params:oauth:grant-type:device_code",
     ] {
         assert!(!grant_types.contains(&json!(grant_type)), "{grant_type}");
     }
@@ -121,7 +119,12 @@ async fn rule_55_discovery_advertises_what_works() {
         ("response_modes_supported", json!(["query", "form_post"])),
         (
             "grant_types_supported",
-            json!(["authorization_code", "refresh_token", "client_credentials"]),
+            json!([
+                "authorization_code",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:device_code"
+            ]),
         ),
         ("subject_types_supported", json!(["public", "pairwise"])),
         (
@@ -158,6 +161,7 @@ async fn rule_55_discovery_advertises_what_works() {
             json!(["RS256", "PS256", "ES256", "EdDSA"]),
         ),
         ("request_uri_parameter_supported", json!(false)),
+        ("require_pushed_authorization_requests", json!(false)),
         (
             "prompt_values_supported",
             json!(["none", "login", "consent", "select_account"]),
@@ -177,6 +181,8 @@ async fn rule_55_discovery_advertises_what_works() {
         "userinfo_endpoint",
         "revocation_endpoint",
         "introspection_endpoint",
+        "pushed_authorization_request_endpoint",
+        "device_authorization_endpoint",
         "jwks_uri",
         "authorization_endpoint",
         "end_session_endpoint",

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use claviger::clock::Timestamp;
+use claviger::oidc::authorization_request::AuthorizationRequest;
 use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use claviger::oidc::opaque_token::TokenHash;
@@ -12,12 +13,13 @@ use claviger::oidc::password::PasswordHash;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, Digest, GrantRecord, InteractionRecord, NewRefreshToken, OwnPasswordRecord,
-    RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord, UserRegistration,
+    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, NewRefreshToken,
+    OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord,
+    UserRegistration,
 };
 use claviger::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use claviger::store::{
-    Account, ChangePassword, IssueCode, RedeemCode, Redeemed, RegisterClient, RegisterUser,
+    Account, ChangePassword, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed, RegisterClient, RegisterUser,
     RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
 };
 
@@ -270,6 +272,20 @@ impl Store for FaultyStore {
         self.inner.end_interaction(hash).await
     }
 
+    async fn push_authorization_request(&self, pushed: PushedRequestRecord) -> Result<(), StoreError> {
+        self.reach("push_authorization_request")?;
+        self.inner.push_authorization_request(pushed).await
+    }
+
+    async fn take_pushed_request(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+    ) -> Result<Option<AuthorizationRequest>, StoreError> {
+        self.reach("take_pushed_request")?;
+        self.inner.take_pushed_request(hash, client).await
+    }
+
     async fn consent(&self, user: &ResourceUid, client: &ResourceUid) -> Result<Consent, StoreError> {
         self.reach("consent")?;
         self.inner.consent(user, client).await
@@ -338,6 +354,47 @@ impl Store for FaultyStore {
         self.inner
             .redeem_authorization_code(hash, binding, refresh_token)
             .await
+    }
+
+    async fn begin_device_authorization(&self, device: DeviceCodeRecord) -> Result<bool, StoreError> {
+        self.reach("begin_device_authorization")?;
+        self.inner.begin_device_authorization(device).await
+    }
+
+    async fn device_authorization(
+        &self,
+        user_code: &TokenHash,
+    ) -> Result<Option<DeviceCodeRecord>, StoreError> {
+        self.reach("device_authorization")?;
+        self.inner.device_authorization(user_code).await
+    }
+
+    async fn approve_device(
+        &self,
+        interaction: TokenHash,
+        device: &TokenHash,
+        grant: GrantRecord,
+        remember: Option<Consent>,
+    ) -> Result<IssueCode, StoreError> {
+        self.reach("approve_device")?;
+        self.inner
+            .approve_device(interaction, device, grant, remember)
+            .await
+    }
+
+    async fn deny_device(&self, device: &TokenHash) -> Result<(), StoreError> {
+        self.reach("deny_device")?;
+        self.inner.deny_device(device).await
+    }
+
+    async fn redeem_device_code(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        refresh_token: Option<NewRefreshToken>,
+    ) -> Result<RedeemDeviceCode, StoreError> {
+        self.reach("redeem_device_code")?;
+        self.inner.redeem_device_code(hash, client, refresh_token).await
     }
 
     async fn refresh_token(

@@ -14,6 +14,7 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{ISSUER, TestApp, TestResponse, basic, client_request, secret, token_request};
+use crate::browser::REQUEST;
 use crate::client_keys::{ClientKeys, KEYS, OTHER_KEYS};
 use crate::clock::TestClock;
 use crate::faulty_store::FaultyStore;
@@ -120,15 +121,22 @@ async fn rule_32_an_assertion_of_a_registered_key_authenticates() {
         let response = send(&app, &assertion).await;
         assert_eq!(response.status, StatusCode::OK, "{header}: {}", response.text());
     }
-    for (number, path) in ["/api/token/v2", "/api/introspect", "/api/revoke"]
-        .into_iter()
-        .enumerate()
-    {
+    let endpoints = [
+        ("/api/token/v2", StatusCode::OK),
+        ("/api/introspect", StatusCode::OK),
+        ("/api/revoke", StatusCode::OK),
+        ("/api/par", StatusCode::CREATED),
+        ("/api/device", StatusCode::OK),
+    ];
+    for (number, (path, status)) in endpoints.into_iter().enumerate() {
         let assertion = signed(&claims(&app, &format!("at {number}")));
         let mut form = form(&assertion);
         form.extend([("client_id", "team-a.shop"), ("token", "x")]);
+        if ["/api/par", "/api/device"].contains(&path) {
+            form.extend(REQUEST.into_iter().filter(|(name, _)| *name != "client_id"));
+        }
         let response = app.send(client_request(path, None, &form)).await;
-        assert_eq!(response.status, StatusCode::OK, "{path}: {}", response.text());
+        assert_eq!(response.status, status, "{path}: {}", response.text());
     }
     let without = claims_with(&app, "no times", "iat", &Value::Null);
     assert_eq!(send(&app, &signed(&without)).await.status, StatusCode::OK);

@@ -167,7 +167,7 @@ async fn rule_34_other_grant_types_do_not_exist() {
         "implicit",
         "token",
         "CLIENT_CREDENTIALS",
-        "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:DEVICE_CODE",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "AUTHORIZATION_CODE",
         "authorization_code ",

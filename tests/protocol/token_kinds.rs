@@ -13,6 +13,7 @@ use crate::browser::{Browser, Form, PASSWORD, REQUEST, answered, app_with_ada, a
 use crate::client_keys::KEYS;
 use crate::fixtures;
 
+const URN: &str = "urn:ietf:params:oauth:request_uri:";
 const AFTER: &str = "https://shop.example.org/signed-out";
 
 /// What a value is.
@@ -34,9 +35,12 @@ enum Kind {
     ClientSecret,
     ClientAssertion,
     RequestObject,
+    PushedRequest,
+    DeviceCode,
+    UserCode,
 }
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 19] = [
     Kind::Code,
     Kind::RefreshToken,
     Kind::JwtAccessToken,
@@ -53,6 +57,9 @@ const KINDS: [Kind; 16] = [
     Kind::ClientSecret,
     Kind::ClientAssertion,
     Kind::RequestObject,
+    Kind::PushedRequest,
+    Kind::DeviceCode,
+    Kind::UserCode,
 ];
 
 /// Where a value is taken, and what anything else is answered there.
@@ -75,10 +82,13 @@ enum Place {
     ClientSecret,
     ClientAssertion,
     RequestObject,
+    PushedRequest,
+    DeviceCode,
+    UserCode,
 }
 
 /// Every place, what it takes, and its answer to the rest.
-const PLACES: [(Place, &[Kind], &str); 17] = [
+const PLACES: [(Place, &[Kind], &str); 20] = [
     (Place::Code, &[Kind::Code], "400 invalid_grant"),
     (Place::RefreshToken, &[Kind::RefreshToken], "400 invalid_grant"),
     (
@@ -116,6 +126,9 @@ const PLACES: [(Place, &[Kind], &str); 17] = [
         &[Kind::RequestObject],
         "invalid_request_object",
     ),
+    (Place::PushedRequest, &[Kind::PushedRequest], "400 page"),
+    (Place::DeviceCode, &[Kind::DeviceCode], "400 invalid_grant"),
+    (Place::UserCode, &[Kind::UserCode], "400 page"),
 ];
 
 const ACCEPTED: &str = "accepted";
@@ -183,6 +196,11 @@ fn client_assertion(app: &TestApp, jti: &str) -> String {
     KEYS.sign(&json!({ "alg": "ES256", "kid": "ec" }), &claims)
 }
 
+/// What a `request_uri` ends with: the rest is the same for all.
+fn name_of(request_uri: &str) -> String {
+    request_uri.strip_prefix(URN).unwrap().to_owned()
+}
+
 async fn values(app: &TestApp) -> Values<'_> {
     let browser = Browser::new(app);
     let sign_in = Form::of(&browser.authorize(&[]).await);
@@ -200,6 +218,11 @@ async fn values(app: &TestApp) -> Values<'_> {
         .await;
     let posted = location(&posted);
     let (_, posted) = posted.split_once("claviger_posted=").unwrap();
+    let pushed = app.ask("/api/par", "shop", &REQUEST).await.json();
+    let device = app
+        .ask("/api/device", "shop", &[("scope", "openid")])
+        .await
+        .json();
     let cookie = |what| browser.cookie(what).unwrap();
     let all = vec![
         (Kind::Code, app.issue(Issue::default()).await.code),
@@ -218,6 +241,9 @@ async fn values(app: &TestApp) -> Values<'_> {
         (Kind::ClientSecret, secret("shop")),
         (Kind::ClientAssertion, client_assertion(app, &code)),
         (Kind::RequestObject, request_object(app)),
+        (Kind::PushedRequest, name_of(&text(&pushed, "request_uri"))),
+        (Kind::DeviceCode, text(&device, "device_code")),
+        (Kind::UserCode, text(&device, "user_code")),
     ];
     Values { browser, all }
 }
@@ -310,7 +336,43 @@ async fn present(app: &TestApp, values: &Values<'_>, place: Place, value: &str) 
             ];
             page_or_error(&Browser::new(app).get(&authorize_path(&parameters)).await)
         }
+        Place::PushedRequest | Place::DeviceCode | Place::UserCode => {
+            present_where_devices_and_names_are_taken(app, values, place, value).await
+        }
     }
+}
+
+async fn present_where_devices_and_names_are_taken(
+    app: &TestApp,
+    values: &Values<'_>,
+    place: Place,
+    value: &str,
+) -> String {
+    match place {
+        Place::DeviceCode => {
+            let grant_type = "urn:ietf:params:oauth:grant-type:device_code";
+            let form = [("grant_type", grant_type), ("device_code", value)];
+            // Nobody has answered, which nobody else is told.
+            json_answer(&app.token("shop", &form).await).replace("400 authorization_pending", ACCEPTED)
+        }
+        Place::UserCode => {
+            let fields = [("csrf_token", values.get(Kind::CsrfToken)), ("user_code", value)];
+            page_answer(&values.browser.post("/device", &fields).await)
+        }
+        _ => {
+            let request_uri = format!("{URN}{value}");
+            let parameters = [("client_id", "team-a.shop"), ("request_uri", &request_uri)];
+            page_or_refusal(&Browser::new(app).get(&authorize_path(&parameters)).await)
+        }
+    }
+}
+
+/// A page that refuses, or whatever else an authorization request comes to.
+fn page_or_refusal(response: &TestResponse) -> String {
+    if response.status == StatusCode::SEE_OTHER && !location(response).starts_with('/') {
+        return page_or_error(response);
+    }
+    page_answer(response)
 }
 
 /// What an endpoint for apps answers.
@@ -384,9 +446,15 @@ async fn rule_54_every_kind_is_refused_where_another_is_wanted() {
         let nonsense = present(&app, &values(&app).await, place, "nonsense").await;
         assert_eq!(nonsense, otherwise, "nonsense as {place:?}");
         for kind in KINDS {
+            // Wrong user codes are counted, and soon nobody looks at the next one.
+            let fresh = (place == Place::UserCode).then_some(self::app());
+            let app = match fresh {
+                Some(fresh) => &fresh.await,
+                None => &app,
+            };
             // Values are spent by being accepted, and sessions by being ended: each attempt has its own.
-            let values = values(&app).await;
-            let answer = present(&app, &values, place, values.get(kind)).await;
+            let values = values(app).await;
+            let answer = present(app, &values, place, values.get(kind)).await;
             assert_eq!(
                 answer,
                 wanted(place, takes, otherwise, kind),

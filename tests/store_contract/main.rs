@@ -17,8 +17,10 @@ mod belonging;
 mod bench;
 mod clients;
 mod codes;
+mod device_codes;
 mod expiry;
 mod grants;
+mod pushed_requests;
 mod refresh_tokens;
 mod resource_identifiers;
 mod secret_versions;
@@ -150,6 +152,25 @@ for_each_back_end! {
         rule_17_an_interaction_gives_one_code,
         rule_20_issuing_checks_everything_again,
         rule_54_no_kind_passes_for_another,
+    }
+    pushed_requests {
+        rule_44_a_pushed_request_is_taken_once,
+        rule_44_a_pushed_request_is_taken_once_by_64_at_once,
+        rule_44_a_pushed_request_is_its_clients,
+        rule_44_a_pushed_request_expires_and_is_swept,
+        rule_44_a_pushed_request_ends_with_what_it_was_checked_against,
+        rule_88_the_oldest_of_too_many_pushed_requests_makes_room,
+    }
+    device_codes {
+        rule_43_a_device_waits_is_allowed_and_redeems,
+        rule_43_a_device_code_is_redeemed_once_by_64_at_once,
+        rule_43_a_device_is_answered_once,
+        rule_43_a_device_that_asks_too_soon_slows_down,
+        rule_43_a_user_code_is_of_one_device,
+        rule_43_a_device_code_is_its_clients,
+        rule_43_a_device_code_expires_and_is_swept,
+        rule_43_allowing_checks_everything_again,
+        rule_43_a_device_ends_with_its_client,
     }
     refresh_tokens {
         a_token_is_rotated,

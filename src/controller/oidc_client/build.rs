@@ -69,7 +69,11 @@ fn data(
         put(key, &issuer.endpoint(path));
     }
     // Without authorization_code there is nothing that could be asked of a person, and a scope would be refused.
-    if valid.client.grant_types.contains(&GrantType::AuthorizationCode) {
+    let serves_people = [GrantType::AuthorizationCode, GrantType::DeviceCode];
+    if serves_people
+        .iter()
+        .any(|grant_type| valid.client.grant_types.contains(grant_type))
+    {
         put("OIDC_SCOPES", &valid.scopes.join(" "));
     }
     if let Some(first) = valid.client.redirect_uris.first() {

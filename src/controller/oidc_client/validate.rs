@@ -85,6 +85,7 @@ pub(super) fn validate(
         jwks,
         require_signed_request_object,
         pkce,
+        require_pushed_authorization_requests,
         consent,
         default_max_age,
         subject_type,
@@ -126,6 +127,7 @@ pub(super) fn validate(
         require_signed_request_object: jwks::required(*require_signed_request_object, &jwks)?,
         jwks,
         pkce: pkce_of(*pkce, token_endpoint_auth_methods)?,
+        require_pushed_authorization_requests: *require_pushed_authorization_requests,
         token_endpoint_auth_methods: methods,
         consent: consent_of(*consent, settings)?,
         default_max_age: default_max_age
@@ -227,20 +229,24 @@ fn grant_types_of(
             CrdGrantType::AuthorizationCode => GrantType::AuthorizationCode,
             CrdGrantType::RefreshToken => GrantType::RefreshToken,
             CrdGrantType::ClientCredentials => GrantType::ClientCredentials,
+            CrdGrantType::DeviceCode => GrantType::DeviceCode,
         })
         .collect();
     let has_codes = grant_types.contains(&GrantType::AuthorizationCode);
     let acts_for_itself = grant_types.contains(&GrantType::ClientCredentials);
-    if !has_codes && !acts_for_itself {
+    let has_people = has_codes || grant_types.contains(&GrantType::DeviceCode);
+    if !has_people && !acts_for_itself {
         return Err(invalid(
             "spec.grantTypes",
-            "must hold authorization_code or client_credentials, by which everything else is obtained",
+            "must hold authorization_code, client_credentials or urn:ietf:params:oauth:grant-type:device_code, by which \
+             everything else is obtained",
         ));
     }
-    if grant_types.contains(&GrantType::RefreshToken) && !has_codes {
+    if grant_types.contains(&GrantType::RefreshToken) && !has_people {
         return Err(invalid(
             "spec.grantTypes",
-            "with refresh_token needs authorization_code too, by which the first refresh token is obtained",
+            "with refresh_token needs authorization_code or urn:ietf:params:oauth:grant-type:device_code too, by which the \
+             first refresh token is obtained",
         ));
     }
     // RFC 6749 section 4.4.

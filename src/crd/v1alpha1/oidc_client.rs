@@ -55,8 +55,8 @@ use super::schema;
     .message("redirectUris is required with the grant type authorization_code")
     .reason(Reason::FieldValueRequired)
     .field_path(".redirectUris"))]
-#[x_kube(validation = Rule::new("!('refresh_token' in self.grantTypes) || 'authorization_code' in self.grantTypes")
-    .message("grantTypes with refresh_token needs authorization_code too, by which the first refresh token is obtained")
+#[x_kube(validation = Rule::new("!('refresh_token' in self.grantTypes) || 'authorization_code' in self.grantTypes || 'urn:ietf:params:oauth:grant-type:device_code' in self.grantTypes")
+    .message("grantTypes with refresh_token needs authorization_code or urn:ietf:params:oauth:grant-type:device_code too, by which the first refresh token is obtained")
     .field_path(".grantTypes"))]
 #[x_kube(validation = Rule::new("!('none' in self.tokenEndpointAuthMethods) || size(self.tokenEndpointAuthMethods) == 1")
     .message("tokenEndpointAuthMethods with none (a public client) cannot have another method beside it")
@@ -113,8 +113,9 @@ pub struct OidcClientSpec {
     #[schemars(schema_with = "schema::origins")]
     pub allowed_origins: Vec<String>,
 
-    /// Grant types that the app may use. `client_credentials` is for an app that acts for itself, without a person; alone it
-    /// needs no `redirectUris`.
+    /// Grant types that the app may use. `client_credentials` is for an app that acts for itself, without a person;
+    /// `urn:ietf:params:oauth:grant-type:device_code` is for a program on a device without a browser, which people allow in
+    /// the browser of another (RFC 8628). Only `authorization_code` needs `redirectUris`.
     #[serde(default = "default_grant_types")]
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -165,6 +166,11 @@ pub struct OidcClientSpec {
     /// as the condition Warning; what is asked for with a challenge always needs the verifier.
     #[serde(default)]
     pub pkce: Pkce,
+
+    /// Whether people are sent to sign in only with a request that the app pushed to `/api/par` before (RFC 9126). A request
+    /// that stands in the browser's address is then refused.
+    #[serde(default)]
+    pub require_pushed_authorization_requests: bool,
 
     /// When people are asked for consent: `Remember` asks once for a set of scopes, `Always` at every authorization, `Skip`
     /// never, which is accepted only where claviger runs with `--allow-consent-skip`.
@@ -238,6 +244,8 @@ pub enum GrantType {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
 }
 
 /// A scope.

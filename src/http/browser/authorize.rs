@@ -4,9 +4,11 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
 use super::visit::Visit;
-use super::{answer, resent};
+use super::{answer, resent, sign_in};
 use crate::http::form::{Form, FormRejection};
+use crate::oidc::parameters::Parameters;
 use crate::provider::Provider;
+use crate::provider::interaction::Step;
 use crate::provider::resent::Endpoint;
 
 /// An authorization request.
@@ -19,8 +21,17 @@ pub(super) async fn get(
         Ok(parameters) => parameters,
         Err(refused) => return *refused,
     };
-    let step = provider.authorize(&parameters, &visit.browser).await;
-    answer(&provider, &visit, step)
+    match provider.authorize(&parameters, &visit.browser).await {
+        // What a `request_uri` names can be used once, and people load pages again.
+        Ok(Step::SignIn(form)) if is_by_reference(&parameters) => {
+            sign_in::at_its_own_address(&provider, &visit, &form)
+        }
+        step => answer(&provider, &visit, step),
+    }
+}
+
+fn is_by_reference(parameters: &Parameters) -> bool {
+    matches!(parameters.single("request_uri"), Ok(Some(_)))
 }
 
 /// The same by POST.

@@ -254,7 +254,14 @@ fn bad_request(reason: Displayable, client: Option<&ClientFacts>) -> Text {
             "The app sent no redirect_uri; it must send one of these:",
             show(client, "{.spec.redirectUris}"),
         ),
+        Displayable::PushedRequestGone => Text::new(
+            StatusCode::BAD_REQUEST,
+            "This page is out of date",
+            "The link that brought you here was used already, or it is more than a minute old. Go back to the app that you \
+             want to use and sign in again.",
+        ),
         Displayable::Malformed
+        | Displayable::RequestBesideRequestUri
         | Displayable::Repeated(_)
         | Displayable::ClientIdMissing
         | Displayable::RequestObject(_) => Text::new(

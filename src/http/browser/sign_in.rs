@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
-use super::page::{FormAction, page};
+use super::page::{FormAction, page, redirect};
 use super::posted::Posted;
 use super::visit::{Visit, set_known_browser, set_session};
 use super::{answer, error_page};
 use crate::http::wait::{in_words, whole_seconds};
+use crate::oidc::parameters::Parameters;
 use crate::oidc::password::Password;
 use crate::provider::Provider;
 use crate::provider::interaction::{BrowserError, ClientFacts, Notice, Refusal, SignInForm};
@@ -83,11 +84,37 @@ pub(super) fn form(provider: &Provider, visit: &Visit, form: &SignInForm) -> Res
     response
 }
 
+/// The parameter and field that carries what the person signs in for.
+const INTERACTION: &str = "interaction";
+/// Browsers, proxies and our own limit of 16 KiB take addresses up to this length.
+const MAX_LOCATION: usize = 15 * 1024;
+
+/// Sends the browser to the form at an address that it can load again, where the request's own is used up. A request that is
+/// too long for any address is answered where it came.
+pub(super) fn at_its_own_address(provider: &Provider, visit: &Visit, shown: &SignInForm) -> Response {
+    let issuer = provider.issuer();
+    let location = format!("{}/login?{INTERACTION}={}", issuer.path(), shown.sealed);
+    if location.len() > MAX_LOCATION {
+        return form(provider, visit, shown);
+    }
+    let mut response = redirect(issuer, &location);
+    visit.remember_browser(issuer, &mut response);
+    response
+}
+
 /// The form lives at `/authorize`, where a request says what it is for, and at the account page; who comes here otherwise is
-/// told so.
-pub(super) async fn get(State(provider): State<Provider>, visit: Visit) -> Response {
-    let error = BrowserError::Refused(Refusal::InteractionGone, None);
-    error_page::of(&provider, &visit, &error)
+/// told so, unless the address says what the form is for.
+pub(super) async fn get(
+    State(provider): State<Provider>,
+    visit: Visit,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let step = match parameters.single(INTERACTION) {
+        Ok(Some(sealed)) => provider.resume(sealed, &visit.browser).await,
+        _ => Err(BrowserError::Refused(Refusal::InteractionGone, None)),
+    };
+    answer(&provider, &visit, step)
 }
 
 /// Username and password.
@@ -95,7 +122,7 @@ pub(super) async fn post(State(provider): State<Provider>, posted: Posted) -> Re
     let Posted { visit, fields } = posted;
     let field = |name| fields.single(name).unwrap_or_default().unwrap_or_default();
     let attempt = Attempt {
-        sealed: field("interaction").to_owned(),
+        sealed: field(INTERACTION).to_owned(),
         username: field("username").to_owned(),
         password: Password::new(field("password")),
     };

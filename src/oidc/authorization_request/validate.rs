@@ -23,7 +23,7 @@ mod checks;
 
 use thiserror::Error as ThisError;
 
-use super::{AuthorizationRequest, Prompt};
+use super::{AuthorizationRequest, Prompt, WaitingDevice};
 use crate::oidc::claims_request::RequestedClaims;
 use crate::oidc::client::Client;
 use crate::oidc::error::{Error, ErrorCode};
@@ -33,7 +33,7 @@ use crate::oidc::parameters::Parameters;
 use crate::oidc::redirect_uri;
 use crate::oidc::response_mode::ResponseMode;
 use crate::oidc::scope::ScopeSet;
-use checks::{CHECKS, response_mode, state_is_returnable};
+use checks::{CHECKS, CHECKS_FOR_DEVICES, response_mode, state_is_returnable};
 
 /// The longest `state` that is carried, in bytes.
 pub const MAX_STATE_BYTES: usize = 2048;
@@ -63,6 +63,12 @@ pub enum Displayable {
     /// The request object counts for nothing, and outside it nobody said where to send the app's error.
     #[error("its request object is not accepted: {0}")]
     RequestObject(&'static str),
+    /// The `request_uri` is of a pushed request, and names none that this client has.
+    #[error("the request behind request_uri is used, expired or not of this app")]
+    PushedRequestGone,
+    /// Beside the `request_uri` of a pushed request stands `request`, and never both may (RFC 9101 section 5).
+    #[error("request stands beside request_uri")]
+    RequestBesideRequestUri,
     /// The `redirect_uri` is none of those registered.
     #[error("the redirect URI is not registered for this app")]
     RedirectUriUnregistered,
@@ -79,6 +85,18 @@ pub struct Redirectable {
     pub state: Option<String>,
     /// The error.
     pub error: Error,
+}
+
+impl Redirectable {
+    /// The refusal of a request that was valid until then.
+    pub fn of(request: &AuthorizationRequest, error: Error) -> Self {
+        Self {
+            redirect_uri: request.redirect_uri.clone(),
+            response_mode: request.response_mode,
+            state: request.state.clone(),
+            error,
+        }
+    }
 }
 
 /// Why a request is not valid.
@@ -134,15 +152,45 @@ fn returnable_state(parameters: &Parameters, response_mode: ResponseMode) -> Opt
 pub fn validate(parameters: &Parameters, client: &Client) -> Result<AuthorizationRequest, Invalid> {
     let redirect_uri = registered_redirect_uri(parameters, client).map_err(Invalid::Displayable)?;
     let response_mode = response_mode(parameters, &redirect_uri).unwrap_or_default();
-    let state = returnable_state(parameters, response_mode);
     let mut request = AuthorizationRequest {
+        response_mode,
+        state: returnable_state(parameters, response_mode),
+        ..blank(client, redirect_uri)
+    };
+    for check in CHECKS {
+        if let Err(error) = check(parameters, client, &mut request) {
+            return Err(Invalid::Redirectable(Box::new(Redirectable::of(&request, error))));
+        }
+    }
+    Ok(request)
+}
+
+/// Checks what a device asks for (RFC 8628 section 3.1). `resource` works as in every other request (RFC 8707); the client's
+/// `default_max_age` holds for the person who answers.
+pub fn validate_for_device(
+    parameters: &Parameters,
+    client: &Client,
+    device: WaitingDevice,
+) -> Result<AuthorizationRequest, Error> {
+    let mut request = AuthorizationRequest {
+        device: Some(device),
+        ..blank(client, String::new())
+    };
+    for check in CHECKS_FOR_DEVICES {
+        check(parameters, client, &mut request)?;
+    }
+    Ok(request)
+}
+
+fn blank(client: &Client, redirect_uri: String) -> AuthorizationRequest {
+    AuthorizationRequest {
         client_uid: client.uid.clone(),
         client_id: client.client_id.clone(),
         redirect_uri,
-        response_mode,
+        response_mode: ResponseMode::default(),
         scope: ScopeSet::default(),
         resources: Vec::new(),
-        state,
+        state: None,
         nonce: None,
         code_challenge: None,
         prompt: Prompt::default(),
@@ -151,19 +199,9 @@ pub fn validate(parameters: &Parameters, client: &Client) -> Result<Authorizatio
         login_hint: None,
         subject_hint: None,
         claims: RequestedClaims::default(),
+        device: None,
         subjects: None,
-    };
-    for check in CHECKS {
-        if let Err(error) = check(parameters, client, &mut request) {
-            return Err(Invalid::Redirectable(Box::new(Redirectable {
-                redirect_uri: request.redirect_uri,
-                response_mode: request.response_mode,
-                state: request.state,
-                error,
-            })));
-        }
     }
-    Ok(request)
 }
 
 fn registered_redirect_uri(parameters: &Parameters, client: &Client) -> Result<String, Displayable> {

@@ -15,7 +15,7 @@ use crate::provider::fault::Fault;
 use crate::store::records::{CodeBinding, NewRefreshToken};
 use crate::store::{RedeemCode, Redeemed};
 
-use super::{Authorization, Holder, Person};
+use super::{Authorization, Holder, Person, record_ended};
 
 /// Redeems the code. It is spent before anything is minted from it: a crash in between costs a new sign-in, the other
 /// order would cost the single use (RFC 6749 section 4.1.2).
@@ -55,14 +55,7 @@ pub(in crate::provider) async fn authorize(
     match redeemed {
         RedeemCode::Fresh(redeemed, ended) => {
             let Redeemed { grant, user, .. } = *redeemed;
-            for ended in &ended {
-                audit::record(&audit::Event {
-                    name: "grant_ended_for_another",
-                    client_id: Some(&client.client_id),
-                    subject: Some(&grant.subject),
-                    grant: Some(ended),
-                });
-            }
+            record_ended(client, &grant, &ended);
             Ok(Authorization {
                 scope: grant.scope.clone(),
                 resources: grant.resources.clone(),

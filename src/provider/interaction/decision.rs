@@ -33,7 +33,7 @@ pub(super) fn decide(
 ) -> Decision {
     let Interaction { request, stage, .. } = interaction;
     // The registration may have become stricter since the request arrived.
-    if request.code_challenge.is_none() && client.requires_pkce() {
+    if request.device.is_none() && request.code_challenge.is_none() && client.requires_pkce() {
         let description = "code_challenge is missing; PKCE is required";
         return Decision::Refuse(Error::new(ErrorCode::InvalidRequest, description));
     }
@@ -74,6 +74,8 @@ pub(super) fn decide(
     let is_silent =
         !signed_in.authenticated_here && client.is_public() && redirect_uri::is_native(&request.redirect_uri);
     let must_ask = request.prompt.consent
+        // RFC 8628 section 5.4: the person may hold somebody else's code.
+        || request.device.is_some()
         || client.consent == ConsentPolicy::Always
         || is_silent
         || (client.consent != ConsentPolicy::Skip && !consented.covers(&request.asked()));

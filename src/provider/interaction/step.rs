@@ -7,6 +7,7 @@ use thiserror::Error as ThisError;
 use crate::oidc::authorization_request::validate::Displayable;
 use crate::oidc::authorization_response::AuthorizationResponse;
 use crate::oidc::opaque_token::OpaqueToken;
+use crate::provider::device::DeviceEnd;
 use crate::provider::fault::Fault;
 use crate::provider::select_account::SelectAccountForm;
 use crate::store::records::{ClientRecord, ResourceRef};
@@ -23,6 +24,8 @@ pub enum Step {
     Account,
     /// Go back to the app.
     Respond(AuthorizationResponse),
+    /// Go back to the device.
+    Device(DeviceEnd),
 }
 
 /// Everything on the sign-in form.

@@ -7,9 +7,10 @@ use super::table::{Index, Table};
 use crate::clock::Timestamp;
 use crate::oidc::consent::Consent;
 use crate::oidc::identifier::ResourceUid;
+use crate::oidc::opaque_token::TokenHash;
 use crate::store::records::{
-    AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClusterIdentity, GrantRecord,
-    InteractionRecord, RefreshTokenRecord, ResourceRef, UserRecord,
+    AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClusterIdentity, DeviceCodeRecord, GrantRecord,
+    InteractionRecord, PushedRequestRecord, RefreshTokenRecord, ResourceRef, UserRecord,
 };
 use crate::store::throttle::ThrottleRecord;
 
@@ -69,6 +70,11 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const ACCESS_TOKENS_OF_CLIENT: u8 = b'b';
     pub(in crate::store) const REVOKED_OF_CLIENT: u8 = b'd';
     pub(in crate::store) const CONSENTS: u8 = b'K';
+    pub(in crate::store) const PUSHED_REQUESTS: u8 = b'P';
+    pub(in crate::store) const PUSHED_REQUESTS_OF_CLIENT: u8 = b'q';
+    pub(in crate::store) const DEVICE_CODES: u8 = b'V';
+    pub(in crate::store) const USER_CODES: u8 = b'v';
+    pub(in crate::store) const DEVICE_CODES_OF_CLIENT: u8 = b'w';
     pub(in crate::store) const SESSIONS_OF_USER: u8 = b'1';
     pub(in crate::store) const INTERACTIONS_OF_SESSION: u8 = b'2';
     pub(in crate::store) const GRANTS_OF_CLIENT: u8 = b'3';
@@ -138,6 +144,15 @@ pub(in crate::store) const SPENT_JTIS: Table<SpentJti> = Table::new(prefix::SPEN
 /// Allowed scopes by user and client.
 pub(in crate::store) const CONSENTS: Table<Consent> = Table::new(prefix::CONSENTS, "consent");
 
+/// Pushed authorization requests by hash.
+pub(in crate::store) const PUSHED_REQUESTS: Table<PushedRequestRecord> =
+    Table::new(prefix::PUSHED_REQUESTS, "pushed authorization request");
+/// Device codes by hash.
+pub(in crate::store) const DEVICE_CODES: Table<DeviceCodeRecord> =
+    Table::new(prefix::DEVICE_CODES, "device code");
+/// Which device code has a user code, by the hash of that.
+pub(in crate::store) const USER_CODES: Table<TokenHash> = Table::new(prefix::USER_CODES, "user code");
+
 /// Buckets of failed attempts by kind and key.
 pub(in crate::store) const THROTTLES: Table<ThrottleRecord> = Table::new(prefix::THROTTLES, "throttle");
 
@@ -174,6 +189,10 @@ pub(in crate::store) const REVOKED_OF_CLIENT: Index = Index::new(prefix::REVOKED
 pub(in crate::store) const CONSENTS_OF_USER: Index = Index::new(prefix::CONSENTS_OF_USER);
 /// Client uid to user uid.
 pub(in crate::store) const CONSENTS_OF_CLIENT: Index = Index::new(prefix::CONSENTS_OF_CLIENT);
+/// Client uid to when a pushed authorization request ends, with its hash.
+pub(in crate::store) const PUSHED_REQUESTS_OF_CLIENT: Index = Index::new(prefix::PUSHED_REQUESTS_OF_CLIENT);
+/// Client uid to when a device code ends, with its hash.
+pub(in crate::store) const DEVICE_CODES_OF_CLIENT: Index = Index::new(prefix::DEVICE_CODES_OF_CLIENT);
 /// Instant to what is looked at then, see [`crate::store::operations::expiry`].
 pub(in crate::store) const EXPIRY: Index = Index::new(prefix::EXPIRY);
 /// Kind of bucket to when it has nothing left to remember, with its key; see [`crate::store::operations::throttle`].
@@ -194,7 +213,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 41);
+        assert_eq!(prefixes.len(), 46);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -37,8 +37,8 @@ pub(in crate::store) fn issue(
     Ok(IssueCode::Issued)
 }
 
-/// Why no code may be issued, if so.
-fn refusal(
+/// Why nothing may be issued, if so.
+pub(super) fn refusal(
     view: &dyn Read,
     now: Timestamp,
     interaction: Option<TokenHash>,

@@ -11,7 +11,9 @@ use crate::store::key_value::tables::{
     RetiredClientId, SECRET_NAMES,
 };
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{access_tokens, expiry, grants, spent_jtis, token_lifetimes, users};
+use crate::store::operations::{
+    access_tokens, device_codes, expiry, grants, pushed_requests, spent_jtis, token_lifetimes, users,
+};
 use crate::store::records::{ClientRecord, ClientRegistration, Digest, ResourceRef};
 use crate::store::{RegisterClient, StoreError};
 
@@ -65,6 +67,7 @@ pub(in crate::store) fn register(
     if let Some(known) = &known {
         release_claims(transaction, known)?;
         token_lifetimes::note_shortened(transaction, now, &known.client, &record.client)?;
+        pushed_requests::end_all_of(transaction, &uid)?;
     }
     CLIENT_IDS.put(transaction, &[client_id.as_str().as_bytes()], &uid)?;
     SECRET_NAMES.put(
@@ -211,6 +214,8 @@ pub(in crate::store) fn remove(
     grants::forget_consents_of(transaction, uid)?;
     spent_jtis::forget_all(transaction, uid)?;
     access_tokens::forget_client(transaction, uid)?;
+    pushed_requests::end_all_of(transaction, uid)?;
+    device_codes::end_all_of(transaction, uid)?;
     CLIENTS.delete(transaction, &[uid.as_str().as_bytes()]);
     Ok(())
 }

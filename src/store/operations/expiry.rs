@@ -14,8 +14,8 @@ use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT, RETIRED_CLIENT_IDS,
 };
 use crate::store::operations::{
-    access_tokens, authorization_codes, clients, grants, interactions, refresh_tokens, sessions, spent_jtis,
-    throttle, users,
+    access_tokens, authorization_codes, clients, device_codes, grants, interactions, pushed_requests,
+    refresh_tokens, sessions, spent_jtis, throttle, users,
 };
 
 /// Absent clients and users are purged after this long.
@@ -37,6 +37,8 @@ pub(in crate::store) enum Subject {
     RevokedAccessToken(TokenHash),
     SpentJti(TokenHash),
     RetiredClientId(ClientId),
+    PushedRequest(TokenHash),
+    DeviceCode(TokenHash),
     Client(ResourceUid),
     User(ResourceUid),
 }
@@ -63,6 +65,8 @@ impl Subject {
             Self::RevokedAccessToken(jti) => (b'D', jti.as_bytes()),
             Self::SpentJti(jti) => (b'J', jti.as_bytes()),
             Self::RetiredClientId(id) => (b'c', id.as_str().as_bytes()),
+            Self::PushedRequest(hash) => (b'P', hash.as_bytes()),
+            Self::DeviceCode(hash) => (b'V', hash.as_bytes()),
             Self::Client(uid) => (b'C', uid.as_str().as_bytes()),
             Self::User(uid) => (b'U', uid.as_str().as_bytes()),
         };
@@ -85,6 +89,8 @@ impl Subject {
             b'D' => Self::RevokedAccessToken(hash()?),
             b'J' => Self::SpentJti(hash()?),
             b'c' => Self::RetiredClientId(ClientId::new(text()?)),
+            b'P' => Self::PushedRequest(hash()?),
+            b'V' => Self::DeviceCode(hash()?),
             b'C' => Self::Client(ResourceUid::new(text()?)),
             b'U' => Self::User(ResourceUid::new(text()?)),
             _ => return None,
@@ -149,33 +155,8 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
                 grants::end(transaction, id)
             })
         }
-        Subject::AuthorizationCode(hash) => {
-            // A spent one goes with its grant.
-            let code = authorization_codes::by_key(transaction, hash.as_bytes())?
-                .map(|stored| stored.code)
-                .filter(|code| code.redeemed_at.is_none());
-            let ends_at = code.as_ref().map(|code| code.expires_at);
-            remove_if_due(transaction, now, ends_at, |transaction| {
-                let Some(code) = code else { return Ok(()) };
-                CODES.delete(transaction, &[hash.as_bytes()]);
-                let id = code.grant_id.as_str().as_bytes();
-                CODES_OF_GRANT.delete(transaction, id, hash.as_bytes());
-                // Nothing was ever minted from this grant, and nothing can be any more.
-                grants::end(transaction, id)
-            })
-        }
-        Subject::RefreshToken(hash) => {
-            let token = refresh_tokens::by_key(transaction, hash.as_bytes())?
-                .filter(|token| token.spent_at.is_none());
-            let ends_at = token.as_ref().map(|token| token.expires_at);
-            remove_if_due(transaction, now, ends_at, |transaction| {
-                let Some(token) = token else { return Ok(()) };
-                REFRESH_TOKENS.delete(transaction, &[hash.as_bytes()]);
-                let id = token.grant_id.as_str().as_bytes();
-                REFRESH_TOKENS_OF_GRANT.delete(transaction, id, hash.as_bytes());
-                Ok(())
-            })
-        }
+        Subject::AuthorizationCode(hash) => look_at_code(transaction, now, hash),
+        Subject::RefreshToken(hash) => look_at_refresh_token(transaction, now, hash),
         Subject::AccessToken(hash) => {
             let token = access_tokens::by_key(transaction, hash)?;
             let ends_at = token.as_ref().map(access_tokens::expires_at);
@@ -207,6 +188,20 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
                 Ok(())
             })
         }
+        Subject::PushedRequest(hash) => {
+            let pushed = pushed_requests::by_key(transaction, hash.as_bytes())?;
+            let ends_at = pushed.as_ref().map(|pushed| pushed.expires_at);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                pushed_requests::end(transaction, hash.as_bytes())
+            })
+        }
+        Subject::DeviceCode(hash) => {
+            let device = device_codes::by_key(transaction, hash.as_bytes())?;
+            let ends_at = device.as_ref().map(device_codes::forgotten_at);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                device_codes::end(transaction, hash.as_bytes())
+            })
+        }
         Subject::Client(uid) => {
             let absent_since = clients::by_uid(transaction, uid)?.and_then(|record| record.absent_since);
             remove_if_due(transaction, now, absent_since.map(purge_at), |transaction| {
@@ -220,6 +215,43 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
             })
         }
     }
+}
+
+fn look_at_code(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    hash: &TokenHash,
+) -> Result<Finding, StoreError> {
+    // A spent one goes with its grant.
+    let code = authorization_codes::by_key(transaction, hash.as_bytes())?
+        .map(|stored| stored.code)
+        .filter(|code| code.redeemed_at.is_none());
+    let ends_at = code.as_ref().map(|code| code.expires_at);
+    remove_if_due(transaction, now, ends_at, |transaction| {
+        let Some(code) = code else { return Ok(()) };
+        CODES.delete(transaction, &[hash.as_bytes()]);
+        let id = code.grant_id.as_str().as_bytes();
+        CODES_OF_GRANT.delete(transaction, id, hash.as_bytes());
+        // Nothing was ever minted from this grant, and nothing can be any more.
+        grants::end(transaction, id)
+    })
+}
+
+fn look_at_refresh_token(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    hash: &TokenHash,
+) -> Result<Finding, StoreError> {
+    let token =
+        refresh_tokens::by_key(transaction, hash.as_bytes())?.filter(|token| token.spent_at.is_none());
+    let ends_at = token.as_ref().map(|token| token.expires_at);
+    remove_if_due(transaction, now, ends_at, |transaction| {
+        let Some(token) = token else { return Ok(()) };
+        REFRESH_TOKENS.delete(transaction, &[hash.as_bytes()]);
+        let id = token.grant_id.as_str().as_bytes();
+        REFRESH_TOKENS_OF_GRANT.delete(transaction, id, hash.as_bytes());
+        Ok(())
+    })
 }
 
 fn remove_if_due(

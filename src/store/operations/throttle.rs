@@ -175,6 +175,7 @@ const fn prefix(kind: ThrottleKind) -> u8 {
         ThrottleKind::AccountFromBrowsers => b'k',
         ThrottleKind::Account => b'a',
         ThrottleKind::Network => b'w',
+        ThrottleKind::UserCode => b'u',
     }
 }
 

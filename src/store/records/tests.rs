@@ -114,3 +114,29 @@ fn what_hangs_on_a_grant_of_the_first_version_is_still_read() {
 fn the_cluster_of_the_first_version_is_still_read() {
     still_read::<ClusterIdentity>(&json!({"uid": "cluster", "watched_namespaces": ["team-a"]}));
 }
+
+const REQUEST: &str = r#"{
+    "client_uid": "uid-shop", "client_id": "team-a.shop", "redirect_uri": "https://shop.example.org/callback",
+    "response_mode": "form_post", "scope": ["openid"], "resources": ["urn:a"], "state": "state", "nonce": "nonce",
+    "code_challenge": "challenge",
+    "prompt": {"none": false, "login": true, "consent": true, "select_account": false},
+    "max_age": {"secs": 60, "nanos": 0}, "auth_time_requested": true, "login_hint": "ada", "subject_hint": "subject-ada"
+}"#;
+
+#[test]
+fn a_pushed_request_of_the_first_version_is_still_read() {
+    let request: Value = serde_json::from_str(REQUEST).unwrap();
+    still_read::<PushedRequestRecord>(&json!({"hash": HASH, "request": request, "expires_at": AT}));
+}
+
+#[test]
+fn a_device_code_of_the_first_version_is_still_read() {
+    let mut request: Value = serde_json::from_str(REQUEST).unwrap();
+    request["device"] = json!({"code": HASH, "user_code": "BCDF-GHJK"});
+    for answer in [json!("pending"), json!("denied"), json!({"approved": "grant"})] {
+        still_read::<DeviceCodeRecord>(&json!({
+            "hash": HASH, "user_code": HASH, "request": request, "expires_at": AT, "interval_seconds": 5, "polled_at": AT,
+            "answer": answer,
+        }));
+    }
+}

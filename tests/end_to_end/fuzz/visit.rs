@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use testbed::browser::form::{self, Form};
-use testbed::relying_party::{AuthorizationRequest, RelyingParty, Tokens};
+use testbed::relying_party::{AuthorizationRequest, Registration, RelyingParty, Tokens};
 use url::Url;
 
 use super::request::{Body, Request};
 use crate::harness::{REDIRECT_URI, SCOPE};
 use crate::wire::{self, Reply};
 
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// Where the app wants its people after they signed out.
 pub(super) const SIGNED_OUT_URI: &str = "https://app.example.org/signed-out";
 
@@ -47,6 +48,8 @@ pub(super) async fn collect(app: &RelyingParty, port: u16, username: &str, passw
     person.leave_open(app).await;
     let (request, code) = person.sign_in(app).await;
     person.ask_for_tokens(app, &request, &code, &tokens);
+    person.push(app).await;
+    person.use_device(app).await;
     person.account().await;
     person.sign_out(app, &tokens).await;
     for path in [
@@ -247,6 +250,57 @@ impl Person<'_> {
         self.material.values.extend(values.map(ToOwned::to_owned));
         let tokens = [refresh_token, id_token, access_token];
         self.material.values.extend(tokens.map(str::to_owned));
+    }
+
+    /// An app pushes its request, and the browser comes with the name for it, to sign in anew.
+    async fn push(&mut self, app: &RelyingParty) {
+        let id = app.registration().client_id.as_str();
+        let request = app.authorization_request(SCOPE, &[("prompt", "login")]).unwrap();
+        let form: Vec<(String, String)> = request.url.query_pairs().into_owned().collect();
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let pushed = self.as_client(app, Request::post("/api/par", &form)).await;
+        let request_uri = pushed.json()["request_uri"].as_str().unwrap().to_owned();
+        let by_name = [("client_id", id), ("request_uri", &request_uri)];
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(by_name)
+            .finish();
+        let request = self.with_cookies(Request::get(&format!("/authorize?{query}")));
+        let (path, page) = self.go(request).await.unwrap();
+        self.offer_forms(&path, &page);
+        self.material.values.push(request_uri);
+    }
+
+    /// A device begins and asks, and its code is typed; nobody allows what it asks for.
+    async fn use_device(&mut self, app: &RelyingParty) {
+        let begin = Request::post("/api/device", &[("scope", SCOPE)]);
+        let told = self.as_client(app, begin).await.json();
+        let text = |name: &str| told[name].as_str().unwrap().to_owned();
+        let (device_code, user_code) = (text("device_code"), text("user_code"));
+        let poll = [("grant_type", DEVICE_CODE), ("device_code", device_code.as_str())];
+        self.as_client(app, Request::post(app.token_endpoint().path(), &poll))
+            .await;
+        let typed = self.with_cookies(Request::get(&format!("/device?user_code={user_code}")));
+        let (path, page) = self.go(typed).await.unwrap();
+        self.offer_forms(&path, &page);
+        let form = form::forms(&page.body).into_iter().next().unwrap();
+        // Where earlier rounds guessed too much, nobody looks at this one.
+        let (path, page) = self
+            .go(self.submission(&path, &form, Some("continue")))
+            .await
+            .unwrap();
+        self.offer_forms(&path, &page);
+        self.material.values.extend([device_code, user_code]);
+    }
+
+    /// Sends what an app sends in its own name.
+    async fn as_client(&mut self, app: &RelyingParty, request: Request) -> Reply {
+        let Registration {
+            client_id,
+            client_secret,
+            ..
+        } = app.registration();
+        let basic = wire::basic(client_id, client_secret.as_deref().unwrap());
+        self.send(request.header("Authorization", basic)).await
     }
 
     async fn account(&mut self) {

@@ -113,6 +113,35 @@ async fn an_unclean_stop_kills_the_codes_before_it() {
     }
 }
 
+/// A pushed authorization request can be used after a restart, if it was not used before it, however the process ended.
+#[tokio::test]
+async fn rule_44_a_pushed_request_is_used_once_across_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, crashed) = (folder.path().join("store"), folder.path().join("crashed"));
+    let store = open(&path).unwrap();
+    let now = TestClock::new().now();
+    bench::register(&store, now).await;
+    for name in ["used", "waiting"] {
+        let record = crate::pushed_requests::record(name, CLIENT, now);
+        store.push_authorization_request(record).await.unwrap();
+    }
+    let take = async |store: &dyn Store, name: &str| {
+        let hash = fixtures::hash(name);
+        let taken = store.take_pushed_request(&hash, &bench::uid(CLIENT)).await;
+        taken.unwrap().is_some()
+    };
+    assert!(take(&store, "used").await);
+    copy(&path, &crashed);
+    store.close().await.unwrap();
+    drop(store);
+    for path in [path, crashed] {
+        let store = open(&path).unwrap();
+        assert!(!take(&store, "used").await);
+        assert!(take(&store, "waiting").await);
+        assert!(!take(&store, "waiting").await);
+    }
+}
+
 const VICTIM: &str = "CLAVIGER_TEST_STORE_OF_THE_VICTIM";
 
 /// The process that [`kill_9_forgets_nothing_acknowledged`] kills: redeems one code after another and says so.

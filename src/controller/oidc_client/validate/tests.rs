@@ -54,7 +54,7 @@ fn redirect_uris_are_all_that_a_client_needs() {
     assert_eq!(client.consent, ConsentPolicy::Remember);
     assert_eq!(client.access, Access::default());
     assert_eq!(client.default_max_age, None);
-    assert!(!client.is_public() && !client.suspended);
+    assert!(!client.is_public() && !client.suspended && !client.require_pushed_authorization_requests);
     assert_eq!(client.pkce, Pkce::Required);
 }
 
@@ -75,6 +75,7 @@ fn every_field_reaches_the_client() {
         resourceIdentifiers: [https://shop.example.org]
         resourceAccess: {allowedNamespaces: [team-b]}
         tokenEndpointAuthMethods: [none]
+        requirePushedAuthorizationRequests: true
         consent: Always
         defaultMaxAge: 0s
         tokens:
@@ -102,7 +103,7 @@ fn every_field_reaches_the_client() {
     assert!(client.require_signed_request_object);
     assert_eq!(client.jwks[0].kid.as_deref(), Some("one"));
     assert_eq!(client.grant_types, BTreeSet::from([GrantType::AuthorizationCode]));
-    assert!(client.is_public() && client.suspended);
+    assert!(client.is_public() && client.suspended && client.require_pushed_authorization_requests);
     assert_eq!(client.audiences, ["https://api.example.org", "urn:x"]);
     assert_eq!(client.resource_identifiers, ["https://shop.example.org"]);
     assert_eq!(client.resource_namespaces, ["team-b"]);

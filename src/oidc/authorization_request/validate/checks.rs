@@ -35,6 +35,10 @@ pub(super) const CHECKS: [Check; 14] = [
     claims,
 ];
 
+/// What is checked of a device's request, which has nothing else.
+pub(super) const CHECKS_FOR_DEVICES: [Check; 4] =
+    [no_parameter_is_repeated, scope, resources, max_age_and_login_hint];
+
 /// What this endpoint reads. RFC 6749 section 3.1: a parameter must not be repeated. Unknown ones are ignored. `resource` is
 /// not among them: RFC 8707 section 2 lets it come more than once.
 const KNOWN: [&str; 19] = [
@@ -73,8 +77,7 @@ fn no_parameter_is_repeated(
 /// OpenID Connect Core section 3.1.2.6: refused with a code of its own, and never fetched.
 fn no_request_uri(parameters: &Parameters, _: &Client, _: &mut AuthorizationRequest) -> Result<(), Error> {
     if optional(parameters, "request_uri").is_some() {
-        let description =
-            "request_uri is not supported; send the parameters themselves, or a request object as request";
+        let description = "request_uri takes what the pushed authorization request endpoint gave, and nothing else; nothing is fetched";
         return Err(Error::new(ErrorCode::RequestUriNotSupported, description));
     }
     Ok(())
