@@ -9,6 +9,7 @@
 //! one line.
 
 mod administration;
+mod back_channel_logout;
 mod checks;
 mod descriptors;
 mod doctor;
@@ -33,7 +34,8 @@ use crate::admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::ServeSettings;
 use crate::controller::events::Events;
-use crate::controller::{self, ControllerContext, ControllerSettings, Health};
+use crate::controller::{self, ControllerContext, ControllerSettings, Health, SERVICE_ACCOUNT_INTERVAL};
+use crate::egress::Egress;
 use crate::http;
 use crate::http::client_address::TrustedProxies;
 use crate::http::health::Checks;
@@ -70,6 +72,8 @@ struct Parts {
     gate: Gate,
     metrics: Metrics,
     shutdown: CancellationToken,
+    /// What goes out to where owners of clients say.
+    egress: Arc<Egress>,
     /// What administrators are answered with.
     running: Arc<RunningParts>,
 }
@@ -78,6 +82,7 @@ struct Parts {
 pub async fn serve(settings: ServeSettings, metrics: Metrics) -> anyhow::Result<()> {
     // Fails only if one is installed already, which is then the same one.
     let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let egress = back_channel_logout::egress(&settings)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let location = settings.store.clone();
     let recover = settings.recover_store;
@@ -106,6 +111,7 @@ pub async fn serve(settings: ServeSettings, metrics: Metrics) -> anyhow::Result<
         random,
         metrics,
         shutdown: CancellationToken::new(),
+        egress,
         running: Arc::new(running),
     };
     let checks = checks(Looks {
@@ -228,8 +234,10 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     parts
         .metrics
         .read_at_scrape(readings::of_keyring(&keyring, &parts.clock));
-    let router = http::router(provider, observer.clone(), http_settings(settings));
+    let router = http::router(provider.clone(), observer.clone(), http_settings(settings));
     parts.gate.open(router);
+    // As sign-in, this goes on from the store while the API server is away.
+    let _notifier = back_channel_logout::spawn(provider, Arc::clone(&parts.egress), parts.shutdown.clone());
     cluster.check(parts).await?;
     if !is_bound {
         // Nothing but the resources says which keyring a store that is empty, or was lost, belongs to.
@@ -300,6 +308,7 @@ fn controller_settings(settings: &ServeSettings, keyring_secret_name: String) ->
         heal_interval: Some(settings.heal_interval).filter(|interval| !interval.is_zero()),
         allow_own_client_ids: settings.allow_own_client_ids,
         allow_consent_skip: settings.allow_consent_skip,
+        service_account_interval: SERVICE_ACCOUNT_INTERVAL,
         watch_timeout: settings.watch_timeout,
         accept_removals: settings.accept_removals,
         without_secret_policy: settings.without_secret_policy,

@@ -3,15 +3,15 @@
 //! Each value is parsed where clap parses it, so that a bad one ends the start with the flag's name and what to write
 //! instead. Secrets never come by flag.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::address_range::AddressRange;
 use crate::crd::v1alpha1::DurationText;
-use crate::http::client_address::AddressRange;
 use crate::http::rate_limit::{Limit, RateLimits};
 use crate::keyring::rotation::SHORTEST_INTERVAL;
 use crate::oidc::issuer::Issuer;
@@ -84,6 +84,17 @@ pub struct ServeSettings {
     /// X-Forwarded-For tells clients apart; without them whoever connects is the client
     #[arg(long, env = "CLAVIGER_TRUSTED_PROXIES", value_delimiter = ',', value_parser = AddressRange::from_str)]
     pub trusted_proxies: Vec<AddressRange>,
+
+    /// Addresses that are not public and that claviger may post logout tokens to all the same, as ranges like 10.96.0.0/12
+    /// separated by commas: where `spec.backchannelLogoutUri` of an app inside the cluster leads, the range of the Services.
+    /// Owners of clients choose those URIs, so whatever answers there is within their reach
+    #[arg(long, env = "CLAVIGER_ALLOW_EGRESS", value_delimiter = ',', value_parser = AddressRange::from_str)]
+    pub allow_egress: Vec<AddressRange>,
+
+    /// CA certificates in PEM that are trusted beside those of the system where claviger posts logout tokens; taken again
+    /// when the file changes
+    #[arg(long, env = "CLAVIGER_EXTRA_CA", value_name = "PATH")]
+    pub extra_ca: Option<PathBuf>,
 
     /// Each Secret of claviger's is written again once in this time, so that one that was changed or deleted is put right;
     /// stretched to two requests a second where there are many; `0s` turns it off
@@ -299,6 +310,11 @@ impl StoreLocation {
             }
         }
     }
+}
+
+/// The address of the API server's Service, as the kubelet tells it to each pod.
+pub fn api_server_address() -> Option<IpAddr> {
+    std::env::var("KUBERNETES_SERVICE_HOST").ok()?.parse().ok()
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

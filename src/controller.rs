@@ -65,6 +65,10 @@ use reconciler::Reconciler;
 /// The field manager of every write, and the value of `app.kubernetes.io/managed-by`.
 pub const MANAGER: &str = "claviger";
 
+/// How soon it is noticed that a ServiceAccount was deleted or made, or that the cluster signs with other keys. Each client that
+/// names one costs a call for each of its ServiceAccounts in this time.
+pub const SERVICE_ACCOUNT_INTERVAL: Duration = Duration::from_mins(1);
+
 /// What the controller is told.
 #[derive(Debug, Clone)]
 pub struct ControllerSettings {
@@ -82,6 +86,8 @@ pub struct ControllerSettings {
     pub allow_own_client_ids: bool,
     /// Clients may ask for `consent: Skip`.
     pub allow_consent_skip: bool,
+    /// The ServiceAccounts that clients name, and the keys of the cluster, are looked at again after this.
+    pub service_account_interval: Duration,
     /// How long a watch lasts before it is begun anew.
     pub watch_timeout: Duration,
     /// The first list of a kind is believed although this many resources, or fewer, are missing from it.

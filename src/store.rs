@@ -14,6 +14,8 @@ pub mod records;
 pub mod sled;
 pub mod throttle;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
@@ -23,11 +25,13 @@ use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
+use crate::oidc::service_account_token::ClusterIssuer;
+use crate::oidc::thumbprint::Thumbprint;
 use records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, NewRefreshToken,
-    OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, ResourceRef, SecretRotation, SessionRecord,
-    UserRecord, UserRegistration,
+    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, LogoutNoticeRecord,
+    NewRefreshToken, OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, ResourceRef, SecretRotation,
+    SessionRecord, UserRecord, UserRegistration,
 };
 use throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 
@@ -121,7 +125,7 @@ pub enum RedeemCode {
     Fresh(Box<Redeemed>, Vec<GrantId>),
     /// Redeemed before. The grant with everything minted from it is revoked, durably, by this very operation.
     Replayed(GrantId),
-    /// Client, redirect URI or challenge differ; nothing was changed.
+    /// Client, redirect URI, challenge or key differ; nothing was changed.
     Mismatch,
     /// No such code, or expired.
     Unknown,
@@ -172,11 +176,11 @@ pub enum RedeemDeviceCode {
 /// What rotating a refresh token came to.
 #[derive(Debug, Clone)]
 pub enum RotateRefreshToken {
-    /// The presented token is spent and its one successor is stored.
+    /// The presented token is spent and its one successor is stored; or it was used, and stays.
     Rotated(Box<Redeemed>),
     /// Spent before: the grant with the whole family is revoked, durably, by this very operation.
     Reused(GrantId),
-    /// It belongs to another client; nothing was changed.
+    /// It belongs to another client, or needs another key; nothing was changed.
     Mismatch,
     /// No such token, or expired.
     Unknown,
@@ -224,6 +228,15 @@ pub enum SpendJti {
     Full(Timestamp),
 }
 
+/// What a client is to be told, for whoever tells it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedLogoutNotice {
+    /// The notice as it stands.
+    pub notice: LogoutNoticeRecord,
+    /// The client as registered now; it has a `backchannel_logout_uri`.
+    pub client: ClientRecord,
+}
+
 /// What changing a password came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangePassword {
@@ -269,6 +282,17 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `INSERT INTO facts (name, value) VALUES ('proof', now()) ON CONFLICT (name) DO UPDATE SET value = excluded.value`.
     async fn prove_writable(&self) -> Result<(), StoreError>;
+
+    /// Notes who signs the tokens of ServiceAccounts, in place of what was noted before. Gives whether that was another.
+    ///
+    /// SQL: `INSERT INTO facts (name, value) VALUES ('cluster issuer', $1) ON CONFLICT (name) DO UPDATE SET value =
+    /// excluded.value WHERE facts.value <> excluded.value RETURNING name`.
+    async fn note_cluster_issuer(&self, issuer: ClusterIssuer) -> Result<bool, StoreError>;
+
+    /// Who signs the tokens of ServiceAccounts, if that was ever noted.
+    ///
+    /// SQL: `SELECT value FROM facts WHERE name = 'cluster issuer'`.
+    async fn cluster_issuer(&self) -> Result<Option<ClusterIssuer>, StoreError>;
 
     // --- clients ---
 
@@ -573,7 +597,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `UPDATE authorization_codes SET redeemed_at = now() FROM grants, clients, users WHERE hash = $1 AND redeemed_at IS
     /// NULL AND authorization_codes.expires_at > now() AND client_uid = $2 AND redirect_uri = $3 AND code_challenge IS NOT
-    /// DISTINCT FROM $4 AND …live RETURNING …`, then `INSERT INTO refresh_tokens` and `DELETE FROM grants WHERE id IN (SELECT
+    /// DISTINCT FROM $4 AND (dpop_jkt IS NULL OR dpop_jkt = $8) AND …live RETURNING …`, then `INSERT INTO refresh_tokens` and `DELETE FROM grants WHERE id IN (SELECT
     /// grants.id FROM grants JOIN authorization_codes … WHERE user_uid = $6 AND client_uid = $2 AND redeemed_at IS NOT
     /// NULL AND grants.id <> $5 ORDER BY session = $7, created_at DESC OFFSET 99) RETURNING id`; no row: look it up, binding first, and if it was
     /// redeemed `UPDATE grants SET revoked_at = now()` in this transaction, which commits.
@@ -642,18 +666,34 @@ pub trait Store: Send + Sync + 'static {
         hash: &TokenHash,
     ) -> Result<Option<(RefreshTokenRecord, GrantRecord)>, StoreError>;
 
-    /// Spends a refresh token and stores its one successor. A token whose grant hangs on a session counts as use of it.
+    /// Spends a refresh token and stores its one successor, bound to the same key if there is one. Client and key are compared
+    /// before the state is looked at, so that whoever holds a token alone neither spends it nor ends its grant. A token whose
+    /// grant hangs on a session counts as use of it.
     ///
     /// SQL: `UPDATE refresh_tokens SET spent_at = now() FROM grants, clients, users WHERE hash = $1 AND spent_at IS NULL AND
-    /// refresh_tokens.expires_at > now() AND client_uid = $2 AND …live RETURNING …`, then `INSERT INTO refresh_tokens` and
+    /// refresh_tokens.expires_at > now() AND client_uid = $2 AND (dpop_jkt IS NULL OR dpop_jkt = $3) AND …live RETURNING …`, then `INSERT INTO refresh_tokens` and
     /// `UPDATE sessions SET last_used_at`, and `DELETE` those of the grant that were spent within a minute, but for
-    /// the first and the last ninety-nine; no row: look it up, client first, and if it was spent `UPDATE grants SET
+    /// the first and the last ninety-nine; no row: look it up, client and key first, and if it was spent `UPDATE grants SET
     /// revoked_at = now()` in this transaction, which commits.
     async fn rotate_refresh_token(
         &self,
         hash: &TokenHash,
         client: &ResourceUid,
+        proven: Option<&Thumbprint>,
         successor: NewRefreshToken,
+    ) -> Result<RotateRefreshToken, StoreError>;
+
+    /// Uses a refresh token that stays the one that it is, and dies when it is not used again by `idle_until`. Otherwise as
+    /// [`Store::rotate_refresh_token`], one that was spent before included; the answer `Rotated` means that it was used.
+    ///
+    /// SQL: `UPDATE refresh_tokens SET expires_at = least($4, grants.expires_at) FROM grants, clients, users WHERE …` as
+    /// [`Store::rotate_refresh_token`]; `UPDATE sessions SET last_used_at`; no row: as there.
+    async fn use_refresh_token(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        proven: Option<&Thumbprint>,
+        idle_until: Timestamp,
     ) -> Result<RotateRefreshToken, StoreError>;
 
     /// A grant that is neither revoked nor expired, whose client, user and (unless offline) session are live.
@@ -705,21 +745,54 @@ pub trait Store: Send + Sync + 'static {
         expires_at: Timestamp,
     ) -> Result<RevokeAccessToken, StoreError>;
 
-    /// Notes the `jti` of what a client signed, which counts once (RFC 7523 section 3): of any number at once one is fresh.
-    /// It is remembered until `forget_at`. Of one client at most `capacity` are remembered, and none is forgotten to make
-    /// room: it could be presented again. `jti` is a hash over the client too.
+    /// Notes the `jti` of what was signed and counts once (RFC 7523 section 3, RFC 9449 section 11.1): of any number at once one
+    /// is fresh. It is remembered until `forget_at`. Of one signer at most `capacity` are remembered, and none is forgotten to
+    /// make room: it could be presented again. A signer is the uid of a client, or the name of a key that came with what it
+    /// signed, with a space in it as no uid has. `jti` is a hash over the signer too.
     ///
-    /// SQL: `SELECT FROM clients WHERE uid = $1 FOR UPDATE`; `INSERT INTO spent_jtis (jti, client_uid, forget_at) SELECT $2, $1, $3
+    /// SQL: `SELECT pg_advisory_xact_lock(hashtext($1))`; `INSERT INTO spent_jtis (jti, client_uid, forget_at) SELECT $2, $1, $3
     /// WHERE (SELECT count(*) FROM spent_jtis WHERE client_uid = $1 AND forget_at > now()) < $4 ON CONFLICT (jti) DO UPDATE SET
     /// forget_at = $3 WHERE spent_jtis.forget_at <= now()`; no row: a `SELECT … WHERE jti = $2 AND forget_at > now()` tells a replay
     /// from too many, whose `min(forget_at)` is the answer.
     async fn spend_jti(
         &self,
-        client: &ResourceUid,
+        signer: &ResourceUid,
         jti: &TokenHash,
         forget_at: Timestamp,
         capacity: u64,
     ) -> Result<SpendJti, StoreError>;
+
+    // --- what clients are told of sessions that ended ---
+
+    // Sessions that idle out or come to their absolute end are not told. Whatever else ends one (`end_session`,
+    // `end_session_of`, `end_other_sessions`, `end_app` for its own client, a sign-in of somebody else, `change_password`, a user
+    // who is disabled, absent or removed, or has another password or subject) writes in the same transaction a notice for each
+    // client that was given an ID token in it and has a `backchannel_logout_uri`. Where everything of a person ends, a client
+    // with an offline grant gets one without `sid` instead, unless it needs one. A code's redemption and a refresh token's
+    // rotation note that the client takes part. At most 1 000 wait for a client, 24 hours at most.
+    //
+    // SQL of those: `INSERT INTO logout_notices SELECT client_uid, sub, unnest(sids), 0, now(), now() + interval '24 hours' FROM
+    // participants JOIN clients … WHERE session = $1 AND backchannel_logout_uri IS NOT NULL ON CONFLICT DO UPDATE`; participants
+    // reference their session `ON DELETE CASCADE`.
+
+    /// Claims the notice that is due first, of the first client after `after` that is none of `busy`, beginning anew after the
+    /// last client. It counts as an attempt, and is due again after the pause of this attempt (the last one of `pauses` if
+    /// there were more), so that nothing is lost with whoever claimed it.
+    ///
+    /// SQL: `UPDATE logout_notices SET attempts = attempts + 1, due_at = now() + ($3::interval[])[least(attempts + 1,
+    /// cardinality($3))] WHERE (client_uid, id) = (SELECT client_uid, id FROM logout_notices WHERE due_at <= now() AND client_uid <>
+    /// ALL ($2) ORDER BY client_uid <= $1, client_uid, due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING …`.
+    async fn claim_logout_notice(
+        &self,
+        after: Option<&ResourceUid>,
+        busy: &[ResourceUid],
+        pauses: &[Duration],
+    ) -> Result<Option<ClaimedLogoutNotice>, StoreError>;
+
+    /// Removes a notice, if it still stands as it was claimed.
+    ///
+    /// SQL: `DELETE FROM logout_notices WHERE client_uid = $1 AND id = $2 AND attempts = $3 AND due_at = $4`.
+    async fn end_logout_notice(&self, claimed: &LogoutNoticeRecord) -> Result<(), StoreError>;
 
     // --- failed attempts ---
 

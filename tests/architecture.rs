@@ -20,7 +20,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "provider",
         &["oidc", "keyring", "login", "clock", "random", "store"],
     ),
-    ("http", &["oidc", "provider", "login", "clock", "random"]),
+    ("address_range", &[]),
+    // Knows nothing of why somebody posts something.
+    ("egress", &["address_range"]),
+    (
+        "http",
+        &["oidc", "provider", "login", "clock", "random", "address_range"],
+    ),
     (
         "controller",
         &["crd", "oidc", "keyring", "store", "clock", "random"],
@@ -46,14 +52,31 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     ),
     ("schemars", &["crd", "crd.rs"]),
     ("argon2", &["login"]),
-    ("hyper", &["http", "admin", "app/doctor", "telemetry/traces.rs"]),
+    (
+        "hyper",
+        &[
+            "http",
+            "admin",
+            "app/doctor",
+            "egress",
+            "egress.rs",
+            "telemetry/traces.rs",
+        ],
+    ),
     (
         "hyper_util",
-        &["http", "admin", "app/doctor", "telemetry/traces.rs"],
+        &[
+            "http",
+            "admin",
+            "app/doctor",
+            "egress",
+            "egress.rs",
+            "telemetry/traces.rs",
+        ],
     ),
     ("tower", &["http", "app"]),
     ("governor", &["http"]),
-    ("tokio_rustls", &["http", "app/doctor"]),
+    ("tokio_rustls", &["http", "app/doctor", "egress", "egress.rs"]),
     // The core hashes, and verifies what clients sign.
     ("aws_lc_rs", &["keyring", "oidc"]),
     ("serde_yaml", &["crd.rs", "crd"]),

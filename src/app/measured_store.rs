@@ -1,7 +1,7 @@
 //! Measures the operations of any store.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -11,16 +11,19 @@ use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
+use crate::oidc::service_account_token::ClusterIssuer;
+use crate::oidc::thumbprint::Thumbprint;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, NewRefreshToken,
-    OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord,
-    UserRegistration,
+    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, LogoutNoticeRecord,
+    NewRefreshToken, OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation,
+    SessionRecord, UserRecord, UserRegistration,
 };
 use crate::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use crate::store::{
-    Account, ChangePassword, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed, RegisterClient, RegisterUser,
-    RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    Account, ChangePassword, ClaimedLogoutNotice, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed,
+    RegisterClient, RegisterUser, RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn,
+    SpendJti, Store, StoreError,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -93,6 +96,8 @@ measured! {
     keyring_id() -> Option<String>;
     mark_provisioned() -> ();
     is_provisioned() -> bool;
+    note_cluster_issuer(issuer: ClusterIssuer) -> bool;
+    cluster_issuer() -> Option<ClusterIssuer>;
     register_client(registration: ClientRegistration) -> RegisterClient;
     complete_client(uid: &ResourceUid, done: Digest) -> ();
     rotate_client_secret(uid: &ResourceUid, rotation: SecretRotation) -> RotateClientSecret;
@@ -107,7 +112,7 @@ measured! {
     access_token(hash: &TokenHash) -> Option<AccessTokenRecord>;
     client_of_access_token(uid: &ResourceUid, jti: &TokenHash) -> Option<ClientRecord>;
     revoke_access_token(client: &ResourceUid, jti: &TokenHash, expires_at: Timestamp) -> RevokeAccessToken;
-    spend_jti(client: &ResourceUid, jti: &TokenHash, forget_at: Timestamp, capacity: u64) -> SpendJti;
+    spend_jti(signer: &ResourceUid, jti: &TokenHash, forget_at: Timestamp, capacity: u64) -> SpendJti;
     mark_clients_absent(uids: &[ResourceUid]) -> ();
     remove_client(uid: &ResourceUid) -> ();
     register_user(registration: UserRegistration) -> RegisterUser;
@@ -133,6 +138,12 @@ measured! {
         current: &PasswordHash,
         new: OwnPasswordRecord
     ) -> ChangePassword;
+    claim_logout_notice(
+        after: Option<&ResourceUid>,
+        busy: &[ResourceUid],
+        pauses: &[Duration]
+    ) -> Option<ClaimedLogoutNotice>;
+    end_logout_notice(claimed: &LogoutNoticeRecord) -> ();
     begin_interaction(interaction: InteractionRecord) -> ();
     interaction(hash: &TokenHash) -> Option<InteractionRecord>;
     end_interaction(hash: &TokenHash) -> ();
@@ -154,7 +165,14 @@ measured! {
     rotate_refresh_token(
         hash: &TokenHash,
         client: &ResourceUid,
+        proven: Option<&Thumbprint>,
         successor: NewRefreshToken
+    ) -> RotateRefreshToken;
+    use_refresh_token(
+        hash: &TokenHash,
+        client: &ResourceUid,
+        proven: Option<&Thumbprint>,
+        idle_until: Timestamp
     ) -> RotateRefreshToken;
     begin_device_authorization(device: DeviceCodeRecord) -> bool;
     device_authorization(user_code: &TokenHash) -> Option<DeviceCodeRecord>;

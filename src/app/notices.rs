@@ -17,6 +17,10 @@ impl Notices for EventsOfClients {
         self.0
             .client_assertion_rejected(&client.resource, &client.client.uid, why);
     }
+
+    fn logout_token_given_up(&self, client: &ClientRecord) {
+        self.0.logout_token_given_up(&client.resource, &client.client.uid);
+    }
 }
 
 /// The name of this machine: in a pod, the pod's.

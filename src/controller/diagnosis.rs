@@ -49,6 +49,7 @@ const AT_CLIENTS: &[Right] = &[
     right("create", "", "secrets"),
     right("update", "", "secrets"),
     right("create", "events.k8s.io", "events"),
+    right("get", "", "serviceaccounts"),
 ];
 /// Needed in claviger's own namespace.
 const AT_HOME: &[Right] = &[

@@ -186,14 +186,7 @@ impl Events {
         text: String,
         what: &str,
     ) {
-        let regarding = ObjectReference {
-            api_version: Some(OidcClient::api_version(&()).into_owned()),
-            kind: Some(OidcClient::kind(&()).into_owned()),
-            name: Some(client.name.clone()),
-            namespace: Some(client.namespace.clone()),
-            uid: Some(uid.as_str().to_owned()),
-            ..ObjectReference::default()
-        };
+        let regarding = reference(client, uid);
         self.publish(
             &self.0.rejections,
             Note {
@@ -206,6 +199,15 @@ impl Events {
             },
             what,
         );
+    }
+
+    /// Says that a client could not be told that a session ended. What went wrong is in the log, which is not the owner's.
+    pub fn logout_token_given_up(&self, client: &ResourceRef, uid: &ResourceUid) {
+        const REASON: &str = "BackchannelLogoutFailed";
+        let text = "a session ended and the app was not told: spec.backchannelLogoutUri did not accept the logout token; look \
+                    at the app's own log first, then ask whoever runs claviger, whose log says why (an address that is not \
+                    public needs --allow-egress, a certificate of your own CA --extra-ca)";
+        self.rejected(client, uid, (REASON, "Logout"), text.to_owned(), REASON);
     }
 
     /// Publishes beside the work, or not at all: nobody waits for it.
@@ -258,6 +260,17 @@ impl Events {
             reporting_instance: Some(inner.instance.clone()),
             ..Event::default()
         })
+    }
+}
+
+fn reference(client: &ResourceRef, uid: &ResourceUid) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(OidcClient::api_version(&()).into_owned()),
+        kind: Some(OidcClient::kind(&()).into_owned()),
+        name: Some(client.name.clone()),
+        namespace: Some(client.namespace.clone()),
+        uid: Some(uid.as_str().to_owned()),
+        ..ObjectReference::default()
     }
 }
 

@@ -7,6 +7,7 @@ mod register;
 mod resources;
 mod rotate;
 mod rotation;
+mod service_accounts;
 mod status;
 mod validate;
 
@@ -33,6 +34,7 @@ use crate::store::records::{ClientRecord, Digest, ResourceRef};
 use apply::Applied;
 use register::Registered;
 use rotate::{Pending, Rotated};
+use service_accounts::{ClusterKeys, LookUpError};
 use status::Verdicts;
 use validate::ValidClient;
 
@@ -44,6 +46,8 @@ const TERMINATING_PAUSE: Duration = Duration::from_mins(1);
 enum ReconcileError {
     #[error("failed to read the client from the store: {0}")]
     Dereference(StoreError),
+    #[error("failed to look up the client's ServiceAccounts: {0}")]
+    ServiceAccounts(LookUpError),
     #[error("failed to register the client in the store: {0}")]
     Register(StoreError),
     #[error("failed to rotate the client's secret in the store: {0}")]
@@ -69,6 +73,8 @@ pub(super) struct OidcClients {
     terminating: Mutex<HashMap<String, Timestamp>>,
     /// When whose secret may be replaced, where nobody waits for it.
     rotations: Pace,
+    /// The keys by which the cluster signs tokens of ServiceAccounts.
+    cluster_keys: ClusterKeys,
 }
 
 /// A client that is registered, with what is still to come.
@@ -120,6 +126,7 @@ impl OidcClients {
             context,
             terminating: Mutex::default(),
             rotations: Pace::new(rotate::ROTATION_GAP),
+            cluster_keys: ClusterKeys::default(),
         }
     }
 
@@ -131,7 +138,11 @@ impl OidcClients {
         let known = register::restrict_at_once(context, resource, known)
             .await
             .map_err(ReconcileError::Register)?;
-        let valid = match validate::validate(resource, &context.settings, known.as_ref()) {
+        let known = match self.cluster_keys.renew(context, known.clone()).await {
+            Ok(known) => known,
+            Err(error) => return self.not_looked_up(resource, known.as_ref(), error).await,
+        };
+        let mut valid = match validate::validate(resource, &context.settings, known.as_ref()) {
             Ok(valid) => valid,
             Err(verdict) => {
                 let verdicts = Verdicts::not_accepted(verdict);
@@ -140,18 +151,17 @@ impl OidcClients {
                     .await;
             }
         };
+        if let Err(error) = self.cluster_keys.complete(context, &mut valid).await {
+            return self.not_looked_up(resource, known.as_ref(), error).await;
+        }
         let registered = register::register(context, resource, &valid, known.clone())
             .await
             .map_err(ReconcileError::Register)?;
         let record = match registered {
             Registered::Record(record) => record,
             Registered::Refused(verdict, next) => {
-                // Nothing of the spec need have changed: somebody else has claimed an API that it names. What was done no
-                // longer holds, and the look after the refusal must not take it for done.
-                if let Some(known) = known.as_ref().filter(|known| known.done.is_some()) {
-                    let undone = context.store.complete_client(&known.client.uid, digest::undone());
-                    undone.await.map_err(ReconcileError::Complete)?;
-                }
+                // Nothing of the spec need have changed: somebody else has claimed an API that it names.
+                self.undo(known.as_ref()).await?;
                 let verdicts = Verdicts::not_accepted(verdict);
                 return self.refused(resource, known.as_ref(), &verdicts, next).await;
             }
@@ -248,6 +258,34 @@ impl OidcClients {
         completed.map_err(ReconcileError::Complete)
     }
 
+    /// What was done no longer holds, and the look after the refusal must not take it for done.
+    async fn undo(&self, known: Option<&ClientRecord>) -> Result<(), ReconcileError> {
+        let Some(known) = known.filter(|known| known.done.is_some()) else {
+            return Ok(());
+        };
+        let undone = self
+            .context
+            .store
+            .complete_client(&known.client.uid, digest::undone());
+        undone.await.map_err(ReconcileError::Complete)
+    }
+
+    /// Nobody says whose tokens are good: what is known of that stays.
+    async fn not_looked_up(
+        &self,
+        resource: &OidcClient,
+        known: Option<&ClientRecord>,
+        error: LookUpError,
+    ) -> Result<Outcome<OidcClient>, ReconcileError> {
+        let LookUpError::Refused(verdict) = error else {
+            return Err(ReconcileError::ServiceAccounts(error));
+        };
+        self.undo(known).await?;
+        let verdicts = Verdicts::not_accepted(verdict);
+        self.refused(resource, known, &verdicts, Next::Later(REFUSED_PAUSE))
+            .await
+    }
+
     /// The status of a client whose spec is not accepted; what was registered before stays.
     async fn refused(
         &self,
@@ -342,9 +380,11 @@ impl Reconciler for OidcClients {
     async fn register(&self, resource: &OidcClient) -> Result<(), StoreError> {
         let known = dereference::record(&self.context, resource).await?;
         let known = register::restrict_at_once(&self.context, resource, known).await?;
-        let Ok(valid) = validate::validate(resource, &self.context.settings, known.as_ref()) else {
+        let Ok(mut valid) = validate::validate(resource, &self.context.settings, known.as_ref()) else {
             return Ok(());
         };
+        // A store that was lost knows no accounts. Where they cannot be had, the reconcile says so.
+        let _looked_up = self.cluster_keys.complete(&self.context, &mut valid).await;
         match register::register(&self.context, resource, &valid, known).await? {
             Registered::Record(record) => rotate::end_leaked(&self.context, &valid, &record).await,
             Registered::Refused(..) => Ok(()),
@@ -356,9 +396,15 @@ impl Reconciler for OidcClients {
     }
 
     async fn reconcile(&self, resource: Arc<OidcClient>, look: Look) -> Outcome<OidcClient> {
-        self.steps(&resource, look)
+        let mut outcome = self
+            .steps(&resource, look)
             .await
-            .unwrap_or_else(|error| Outcome::next(Next::Failed(error.to_string())))
+            .unwrap_or_else(|error| Outcome::next(Next::Failed(error.to_string())));
+        if !resource.spec.service_accounts.is_empty() {
+            let interval = self.context.settings.service_account_interval;
+            outcome.next = service_accounts::next_look(outcome.next, interval);
+        }
+        outcome
     }
 
     async fn remove(&self, uid: &ResourceUid) -> Result<(), StoreError> {

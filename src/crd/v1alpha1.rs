@@ -11,8 +11,9 @@ mod schema;
 pub use duration::DurationText;
 pub use oidc_client::{
     Access, AccessTokenFormat, Binding, Consent, EffectiveRedirectUri, GrantType, Jwk, JwkSet, OidcClient,
-    OidcClientSpec, OidcClientStatus, Pkce, ResourceAccess, Rotation, Scope, SecretReference, SecretSettings,
-    SecretVersionStatus, SigningAlgorithm, SubjectType, TokenEndpointAuthMethod, Tokens,
+    OidcClientSpec, OidcClientStatus, Pkce, Profile, ResourceAccess, Rotation, Scope, SecretReference,
+    SecretSettings, SecretVersionStatus, ServiceAccountReference, SigningAlgorithm, SubjectType,
+    TokenEndpointAuthMethod, Tokens,
 };
 pub use oidc_user::{
     Address, OidcUser, OidcUserSpec, OidcUserStatus, PasswordSettings, PasswordVersionStatus,

@@ -8,7 +8,7 @@
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +29,11 @@ pub fn allow_origin(response: &mut Response, origin: Option<&HeaderValue>, allow
     headers.insert(VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = origin.filter(|_| allowed) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        // What a script needs to make its next proof (RFC 9449 sections 7.1 and 8).
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("dpop-nonce, www-authenticate"),
+        );
     }
 }
 
@@ -59,7 +64,11 @@ pub async fn preflight_registered(State(provider): State<Provider>, request: Req
     let mut response = StatusCode::NO_CONTENT.into_response();
     allow_origin(&mut response, origin, allowed);
     if allowed {
-        allow(response.headers_mut(), "GET, POST", "authorization, content-type");
+        allow(
+            response.headers_mut(),
+            "GET, POST",
+            "authorization, content-type, dpop",
+        );
     }
     response
 }

@@ -23,6 +23,7 @@ use crate::provider::Provider;
 mod client_request;
 mod device_authorization;
 mod documents;
+mod dpop;
 mod introspection;
 mod pushed_request;
 mod revocation;

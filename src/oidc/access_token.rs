@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
 use super::identifier::{GrantId, ResourceUid};
+use super::thumbprint::Thumbprint;
 
 /// `typ` of its header (RFC 9068 section 2.1): what keeps an ID token from passing for an access token.
 pub const TYP: &str = "at+jwt";
@@ -37,6 +38,43 @@ pub struct AccessTokenClaims<'a> {
     /// opaque token is looked up, and with it the groups of then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Cow<'a, [String]>>,
+    /// The key that whoever shows the token has to prove (RFC 7800 section 3.1); without one it is a bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// `cnf`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The key's thumbprint (RFC 9449 section 6.1).
+    pub jkt: Thumbprint,
+}
+
+/// `token_type` (RFC 6749 section 7.1, RFC 9449 section 5): by which scheme a token is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenType {
+    /// Whoever has it may use it.
+    Bearer,
+    /// With a proof of the key that it is bound to.
+    Dpop,
+}
+
+impl TokenType {
+    /// That of a token with this `cnf`.
+    pub const fn of(cnf: Option<&Confirmation>) -> Self {
+        match cnf {
+            None => Self::Bearer,
+            Some(_) => Self::Dpop,
+        }
+    }
+
+    /// The value on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
 }
 
 /// The most that `groups` may take of a token, in bytes of JSON. With [`super::audience::MAX_AUDIENCES_BYTES`] and all else a

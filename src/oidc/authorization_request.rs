@@ -15,6 +15,7 @@ use super::identifier::{ClientId, ResourceUid, Subject};
 use super::opaque_token::TokenHash;
 use super::response_mode::ResponseMode;
 use super::scope::ScopeSet;
+use super::thumbprint::Thumbprint;
 
 /// A valid request: it exists only after every check has passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct AuthorizationRequest {
     pub nonce: Option<String>,
     /// `code_challenge` (RFC 7636), method S256.
     pub code_challenge: Option<String>,
+    /// `dpop_jkt` (RFC 9449 section 10): the key whose proof the code will need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Thumbprint>,
     /// `prompt`.
     pub prompt: Prompt,
     /// `max_age` of the request, else the client's `default_max_age`.

@@ -9,12 +9,14 @@ use super::access::Access;
 use super::grant_type::GrantType;
 use super::identifier::{ClientId, ResourceUid};
 use super::jwk::Jwk;
+use super::profile::Profile;
 use super::scope::ScopeSet;
 use super::signing_algorithm::SigningAlgorithm;
 
 /// A registered client. Values are valid by construction of whoever registers it (the controller, which applies
 /// [`super::redirect_uri::RedirectUri::parse`] and the other rules before it builds one).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the members of the specification")]
 pub struct Client {
     /// The resource behind the registration. A client made again under the same name has another uid and is another
     /// client: codes and tokens are bound to this, not to the name.
@@ -30,6 +32,12 @@ pub struct Client {
     /// `post_logout_redirect_uris` (RP-Initiated Logout section 3.1), byte for byte as registered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<String>,
+    /// `backchannel_logout_uri` (OpenID Connect Back-Channel Logout section 2.2): where it is told that a session ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// `backchannel_logout_session_required`: it does not understand a logout token without `sid`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backchannel_logout_session_required: bool,
     /// Origins whose scripts may call the token and userinfo endpoints (CORS).
     pub allowed_origins: Vec<String>,
     /// `grant_types`.
@@ -44,12 +52,18 @@ pub struct Client {
     /// `require_signed_request_object` (RFC 9101 section 10.5): whether an authorization request must be one that it signed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub require_signed_request_object: bool,
+    /// Kubernetes ServiceAccounts of the resource's namespace whose tokens are the client's assertions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_accounts: Vec<ServiceAccount>,
     /// Whether an authorization request needs a `code_challenge`.
     #[serde(default)]
     pub pkce: Pkce,
     /// `require_pushed_authorization_requests` (RFC 9126 section 6): whether an authorization request must have been pushed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_pushed_authorization_requests: bool,
+    /// `dpop_bound_access_tokens` (RFC 9449 section 5.2): whether every token request needs a proof of a key.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens: bool,
     /// When the person is asked for consent.
     pub consent: ConsentPolicy,
     /// `default_max_age` (OpenID Connect Registration section 2).
@@ -74,6 +88,9 @@ pub struct Client {
     /// By which algorithms what it is given is signed.
     #[serde(default, skip_serializing_if = "TokenSigning::is_default")]
     pub signing: TokenSigning,
+    /// What it is held to beyond that, see [`super::profile`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Who may sign in to it.
     pub access: Access,
     /// Refuses sign-in and tokens while true; everything is kept.
@@ -95,12 +112,6 @@ impl Client {
         self.token_endpoint_auth_methods
             .iter()
             .any(|method| method.is_by_secret())
-    }
-
-    /// Whether an authorization request needs a `code_challenge`. A public client's always does: nothing else ties a code
-    /// to whoever asked for it (RFC 9700 section 2.1.1).
-    pub fn requires_pkce(&self) -> bool {
-        self.pkce == Pkce::Required || self.is_public()
     }
 
     /// Whether scripts of `origin` may read answers to this client (CORS). Compared byte for byte.
@@ -153,6 +164,15 @@ impl ClientAuthenticationMethod {
             Self::PrivateKeyJwt | Self::None => false,
         }
     }
+}
+
+/// A Kubernetes ServiceAccount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAccount {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid` of the one that exists, if one does: another one of the same name is another account.
+    pub uid: Option<String>,
 }
 
 /// Whether an authorization request needs a `code_challenge` (RFC 7636).

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::issuer::Issuer;
-use super::jws::{self, Jws, Rejected};
+use super::jws::{self, Jws, MAX_AHEAD, Rejected, Times};
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -21,8 +21,6 @@ pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const TYPES: [&str; 2] = ["client-authentication+jwt", "JWT"];
 /// The longest life from now on, in seconds.
 const MAX_LIFETIME: i64 = 5 * 60;
-/// How far ahead another clock may be, in seconds.
-const MAX_AHEAD: i64 = 30;
 
 /// What is read of an assertion.
 #[derive(Deserialize)]
@@ -31,9 +29,8 @@ struct Claims {
     sub: Option<String>,
     // Any value: one that is no string is told apart from none, and a list is refused.
     aud: Option<Value>,
-    exp: Option<i64>,
-    nbf: Option<i64>,
-    iat: Option<i64>,
+    #[serde(flatten)]
+    times: Times,
     jti: Option<String>,
 }
 
@@ -46,14 +43,25 @@ pub struct Valid {
     pub forget_at: i64,
 }
 
-/// The client that an assertion says it is of, for a request without `client_id` (RFC 7521 section 4.2). Only to look it up:
-/// nothing is verified.
-pub fn claimed_client(assertion: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Claims {
-        sub: Option<String>,
+/// What an assertion says before anything is verified: only to look up who could have signed it.
+#[derive(Deserialize, Default)]
+pub struct Claimed {
+    /// Who signed it.
+    pub iss: Option<String>,
+    /// The client, for a request without `client_id` (RFC 7521 section 4.2).
+    pub sub: Option<String>,
+}
+
+impl Claimed {
+    /// Reads it.
+    pub fn read(assertion: &str) -> Result<Self, Rejected> {
+        Jws::parse(assertion).and_then(|jws| jws.claims())
     }
-    Jws::parse(assertion).ok()?.claims::<Claims>().ok()?.sub
+
+    /// The same; nothing where it cannot be read.
+    pub fn by(assertion: &str) -> Self {
+        Self::read(assertion).unwrap_or_default()
+    }
 }
 
 /// Checks everything about an assertion of `client` that can be seen in it. `now` is in seconds.
@@ -61,7 +69,7 @@ pub fn verify(assertion: &str, client: &Client, issuer: &Issuer, now: i64) -> Re
     if client.jwks.is_empty() {
         return Err(Rejected("the client has no registered keys (jwks)"));
     }
-    let claims: Claims = jws::verify(assertion, &client.jwks, &TYPES)?;
+    let claims: Claims = jws::verify(assertion, client, &TYPES)?;
     let client_id = Some(client.client_id.as_str());
     if claims.iss.as_deref() != client_id {
         return Err(Rejected("its iss is not the client_id"));
@@ -70,7 +78,8 @@ pub fn verify(assertion: &str, client: &Client, issuer: &Issuer, now: i64) -> Re
         return Err(Rejected("its sub is not the client_id"));
     }
     check_audience(claims.aud.as_ref(), issuer)?;
-    let exp = check_times(&claims, now)?;
+    let too_long = Rejected("its exp is more than five minutes ahead");
+    let exp = claims.times.check(now, MAX_LIFETIME, too_long)?;
     match claims.jti {
         Some(jti) if !jti.is_empty() => Ok(Valid {
             jti,
@@ -89,22 +98,4 @@ fn check_audience(aud: Option<&Value>, issuer: &Issuer) -> Result<(), Rejected> 
         )),
         Some(_) => Err(Rejected("its aud is not a single string, the issuer")),
     }
-}
-
-/// `exp`, where all times are right.
-fn check_times(claims: &Claims, now: i64) -> Result<i64, Rejected> {
-    let Some(exp) = claims.exp else {
-        return Err(Rejected("it has no exp"));
-    };
-    if exp <= now {
-        return Err(Rejected("it has expired"));
-    }
-    if exp.saturating_sub(now) > MAX_LIFETIME + MAX_AHEAD {
-        return Err(Rejected("its exp is more than five minutes ahead"));
-    }
-    let ahead = |begin: i64| begin.saturating_sub(now) > MAX_AHEAD;
-    if claims.nbf.is_some_and(ahead) || claims.iat.is_some_and(ahead) {
-        return Err(Rejected("its nbf or iat is in the future"));
-    }
-    Ok(exp)
 }

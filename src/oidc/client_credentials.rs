@@ -7,9 +7,10 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::client::ClientAuthenticationMethod;
-use super::client_assertion;
+use super::client_assertion::{self, Claimed};
 use super::identifier::ClientId;
 use super::parameters::{Parameters, Repeated};
+use super::service_account_token;
 
 /// Who a request says it is from, and with which proof. Holds a secret: no `Debug`.
 pub struct ClientCredentials {
@@ -46,6 +47,9 @@ pub enum CredentialsError {
     /// Neither header nor body names a client.
     #[error("the request names no client")]
     Missing,
+    /// The assertion is a token of a ServiceAccount, which several clients may name.
+    #[error("client_id is missing, and the token of a ServiceAccount does not say for which client it is")]
+    AccountNamesNoClient,
     /// The `Authorization` header is not Basic, or not readable as such.
     #[error("the Authorization header is not readable as Basic credentials")]
     MalformedHeader,
@@ -77,12 +81,10 @@ impl ClientCredentials {
             return Ok(credentials);
         }
         if let Some(assertion) = assertion {
-            // An assertion names its client too, so that `client_id` may be left out. Where it is not, it is the client whose
-            // id must stand in the assertion.
-            let client_id = client_id
-                .map(str::to_owned)
-                .or_else(|| client_assertion::claimed_client(assertion))
-                .ok_or(CredentialsError::Missing)?;
+            let client_id = match client_id {
+                Some(client_id) => client_id.to_owned(),
+                None => claimed_client(assertion)?,
+            };
             return Ok(Self {
                 client_id: ClientId::new(client_id.as_str()),
                 method: ClientAuthenticationMethod::PrivateKeyJwt,
@@ -120,6 +122,18 @@ impl ClientCredentials {
             proof: Proof::ClientSecret(form_decode(client_secret)?),
         })
     }
+}
+
+/// The client that an assertion says it is of, for a request without `client_id`. Where that is there, it is the client whose
+/// id must stand in the assertion.
+fn claimed_client(assertion: &str) -> Result<String, CredentialsError> {
+    let Claimed { iss, sub } = Claimed::by(assertion);
+    // What a client signs itself has its id in both (RFC 7523 section 3).
+    let is_of_account = sub.as_deref().is_some_and(service_account_token::is_subject) && iss != sub;
+    if is_of_account {
+        return Err(CredentialsError::AccountNamesNoClient);
+    }
+    sub.ok_or(CredentialsError::Missing)
 }
 
 /// `client_assertion`, if there is one of the type that is known.

@@ -76,10 +76,13 @@ struct ProviderMetadata<'a> {
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
     request_object_signing_alg_values_supported: &'a [&'a str],
+    dpop_signing_alg_values_supported: &'a [&'a str],
     request_uri_parameter_supported: bool,
     require_request_uri_registration: bool,
     require_pushed_authorization_requests: bool,
     authorization_response_iss_parameter_supported: bool,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
 }
 
 /// The document as JSON.
@@ -125,6 +128,7 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         claims_parameter_supported: true,
         request_parameter_supported: true,
         request_object_signing_alg_values_supported: &client_algorithms,
+        dpop_signing_alg_values_supported: &client_algorithms,
         // The default of OpenID Connect Discovery is true, so it must be said. It is about URIs that would be fetched; those of
         // pushed requests are told by their endpoint (RFC 9126 section 5).
         request_uri_parameter_supported: false,
@@ -132,6 +136,8 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         // Of every client, that is; one alone may be registered so (RFC 9126 section 6).
         require_pushed_authorization_requests: false,
         authorization_response_iss_parameter_supported: true,
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
     };
     // `Value` first: its `Display` cannot fail, so there is no error that nobody could handle.
     serde_json::json!(metadata).to_string().into_bytes()

@@ -1,5 +1,5 @@
 //! Errors on the wire (RFC 6749 sections 4.1.2.1 and 5.2, OpenID Connect Core section 3.1.2.6, RFC 6750 section 3.1,
-//! RFC 7009 section 2.2.1, RFC 8707 section 2, RFC 8628 section 3.5).
+//! RFC 7009 section 2.2.1, RFC 8707 section 2, RFC 8628 section 3.5, RFC 9449 section 12.2).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -80,6 +80,10 @@ pub enum ErrorCode {
     InvalidToken,
     /// RFC 6750 section 3.1.
     InsufficientScope,
+    /// RFC 9449 section 5.
+    InvalidDpopProof,
+    /// RFC 9449 section 8.
+    UseDpopNonce,
 }
 
 impl ErrorCode {
@@ -111,6 +115,8 @@ impl ErrorCode {
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
         }
     }
 }

@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// `alg` of what clients sign (RFC 7518 section 3.1, RFC 8037 section 3.1).
@@ -103,12 +104,38 @@ pub enum JwkError {
     /// Too small, or larger than anybody needs: whoever sends something has us verify it, which costs the square of the size.
     #[error("must have an RSA modulus of 2048 to 4096 bits and the exponent 65537 (AQAB)")]
     RsaSize,
+    /// It holds what only its owner may have.
+    #[error("must be a public key, without private members")]
+    Private,
     /// `alg` is of another type of key.
     #[error("has an alg that its kty cannot have")]
     Algorithm,
 }
 
+/// What makes a key a private one, or a symmetric one (RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
 impl Jwk {
+    /// A public key as it came from somebody who proves to have its private part, which must not be among it.
+    pub fn from_members(members: Map<String, Value>) -> Result<Self, JwkError> {
+        if PRIVATE.iter().any(|name| members.contains_key(*name)) {
+            return Err(JwkError::Private);
+        }
+        let is_curve = |wanted: &str| members.get("crv").and_then(Value::as_str) == Some(wanted);
+        let has_its_curve = match members.get("kty").and_then(Value::as_str) {
+            Some("RSA") => true,
+            Some("EC") => is_curve("P-256"),
+            Some("OKP") => is_curve("Ed25519"),
+            _ => false,
+        };
+        if !has_its_curve {
+            return Err(JwkError::Malformed);
+        }
+        let key: Self = serde_json::from_value(members.into()).map_err(|_| JwkError::Malformed)?;
+        key.check()?;
+        Ok(key)
+    }
+
     /// Whether the key may be registered.
     pub fn check(&self) -> Result<(), JwkError> {
         let mut fitting = SignatureAlgorithm::ALL

@@ -130,7 +130,7 @@ pub fn is_native(uri: &str) -> bool {
     !uri.starts_with("https:")
 }
 
-/// Whether a browser can post a form to `uri`: to an app's own scheme it can only go.
+/// Whether a form can be posted to `uri`: an app's own scheme only opens the app.
 pub fn takes_forms(uri: &str) -> bool {
     uri.starts_with("https:") || uri.starts_with("http:")
 }

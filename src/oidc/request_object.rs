@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::client::Client;
 use super::issuer::Issuer;
-use super::jws::{self, Rejected};
+use super::jws::{self, Rejected, Times};
 use super::parameters::Parameters;
 use super::scope::{OPENID, ScopeSet};
 
@@ -21,17 +21,14 @@ use super::scope::{OPENID, ScopeSet};
 const TYPES: [&str; 2] = ["oauth-authz-req+jwt", "JWT"];
 /// The longest life, in seconds.
 const MAX_LIFETIME: i64 = 60 * 60;
-/// How far ahead another clock may be, in seconds.
-const MAX_AHEAD: i64 = 30;
 
 /// The claims that are about the object; all others are parameters. `jti` is none of either: a request may be repeated.
 #[derive(Deserialize)]
 struct Claims {
     iss: Option<String>,
     aud: Option<Audience>,
-    exp: Option<i64>,
-    nbf: Option<i64>,
-    iat: Option<i64>,
+    #[serde(flatten)]
+    times: Times,
     sub: Option<String>,
     client_id: Option<String>,
     #[serde(flatten)]
@@ -65,9 +62,9 @@ pub fn open(
     if client.jwks.is_empty() {
         return Err(Rejected("the client has no registered keys (jwks)"));
     }
-    let claims: Claims = jws::verify(object, &client.jwks, &TYPES)?;
+    let claims: Claims = jws::verify(object, client, &TYPES)?;
     check_parties(&claims, client, issuer)?;
-    check_times(&claims, now)?;
+    check_times(claims.times, now)?;
     let inside = parameters(claims, client)?;
     check_agreement(outside, &inside)?;
     Ok(inside)
@@ -92,24 +89,14 @@ fn check_parties(claims: &Claims, client: &Client, issuer: &Issuer) -> Result<()
     }
 }
 
-fn check_times(claims: &Claims, now: i64) -> Result<(), Rejected> {
-    let Some(exp) = claims.exp else {
-        return Err(Rejected("it has no exp"));
-    };
-    if exp <= now {
-        return Err(Rejected("it has expired"));
-    }
-    let begins = [claims.nbf, claims.iat];
-    if begins
-        .iter()
-        .flatten()
-        .any(|begin| *begin > now.saturating_add(MAX_AHEAD))
+fn check_times(times: Times, now: i64) -> Result<(), Rejected> {
+    let too_long = Rejected("it lives for longer than an hour");
+    let exp = times.check(now, MAX_LIFETIME, too_long)?;
+    if times
+        .begins()
+        .any(|begin| exp.saturating_sub(begin) > MAX_LIFETIME)
     {
-        return Err(Rejected("its nbf or iat is in the future"));
-    }
-    let is_too_long = |begin: i64| exp.saturating_sub(begin) > MAX_LIFETIME;
-    if is_too_long(now.saturating_add(MAX_AHEAD)) || begins.into_iter().flatten().any(is_too_long) {
-        return Err(Rejected("it lives for longer than an hour"));
+        return Err(too_long);
     }
     Ok(())
 }

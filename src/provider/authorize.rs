@@ -191,7 +191,7 @@ fn unless_it_must_be_pushed(
     request: AuthorizationRequest,
     client: &Client,
 ) -> Result<AuthorizationRequest, Invalid> {
-    if client.require_pushed_authorization_requests {
+    if client.requires_pushed_requests() {
         let description =
             "this client pushes its requests (RFC 9126) and comes with the request_uri that it got";
         let error = Error::new(ErrorCode::InvalidRequest, description);

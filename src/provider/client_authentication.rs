@@ -103,11 +103,7 @@ fn check(
     let Some(record) = record else {
         return Some(NO_SUCH_CLIENT);
     };
-    if !record
-        .client
-        .token_endpoint_auth_methods
-        .contains(&credentials.method)
-    {
+    if !record.client.may_authenticate_by(credentials.method) {
         return Some("the client did not register this authentication method");
     }
     if secret.is_some_and(|comparison| !comparison.matches) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::oidc::client::Client;
+use crate::oidc::dpop_proof::ProofHeader;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::identifier::ClientId;
 use crate::oidc::parameters::{Parameters, Repeated};
@@ -14,6 +15,8 @@ use super::answer::{Failure, refused};
 pub struct ClientRequest<'a> {
     /// The form.
     pub parameters: &'a Parameters,
+    /// What came as header `DPoP`; of no meaning at revocation and introspection.
+    pub dpop: ProofHeader<'a>,
     /// The value of the `Authorization` header.
     pub authorization: Option<&'a [u8]>,
     /// The value of the `Origin` header.

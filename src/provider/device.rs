@@ -99,7 +99,7 @@ impl Provider {
         client: &Client,
         request: &ClientRequest<'_>,
     ) -> Result<DeviceAuthorization, Failure> {
-        if !client.grant_types.contains(&GrantType::DeviceCode) {
+        if !client.may_use(GrantType::DeviceCode) {
             return Err(refused(
                 ErrorCode::UnauthorizedClient,
                 format!(

@@ -63,6 +63,15 @@ impl Fault {
         move |source| Self::Hasher { step, source }
     }
 
+    /// The sentence with its cause, for the log of a task that answers nobody.
+    pub fn with_source(&self) -> String {
+        use std::error::Error;
+        match self.source() {
+            Some(source) => format!("{self}: {source}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Whether trying again later may help.
     pub fn is_temporary(&self) -> bool {
         match self {

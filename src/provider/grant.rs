@@ -6,6 +6,7 @@ use crate::oidc::client::Client;
 use crate::oidc::identifier::GrantId;
 use crate::oidc::opaque_token::OpaqueToken;
 use crate::oidc::scope::ScopeSet;
+use crate::oidc::thumbprint::Thumbprint;
 use crate::provider::audit;
 use crate::store::records::{GrantRecord, UserRecord};
 
@@ -42,6 +43,12 @@ pub(super) struct Person {
     pub(super) user: UserRecord,
     /// For the ID token.
     pub(super) nonce: Option<String>,
+}
+
+/// The key that a refresh token is bound to: that of a public client, which nothing else ties to it. A confidential client
+/// authenticates, and may take another key (RFC 9449 section 5).
+fn key_of_refresh_token(client: &Client, jkt: Option<&Thumbprint>) -> Option<Thumbprint> {
+    jkt.filter(|_| client.is_public()).cloned()
 }
 
 impl Authorization {

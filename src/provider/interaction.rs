@@ -158,7 +158,7 @@ impl Provider {
             }
             Some(record) if !record.is_live() => refuse(Refusal::ClientRefused, Some(&record)),
             Some(record) if request.device.is_some() => {
-                if record.client.grant_types.contains(&GrantType::DeviceCode) {
+                if record.client.may_use(GrantType::DeviceCode) {
                     Ok(record)
                 } else {
                     refuse(Refusal::ClientRefused, Some(&record))

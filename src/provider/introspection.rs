@@ -5,6 +5,7 @@
 //! [revocation](super::revocation), `token_type_hint` has nothing to add to what a token's text says.
 
 use crate::clock::Timestamp;
+use crate::oidc::access_token::Confirmation;
 use crate::oidc::audience::Audience;
 use crate::oidc::claims;
 use crate::oidc::client::Client;
@@ -61,6 +62,8 @@ pub struct AccessTokenDetails {
     pub groups: Option<Vec<String>>,
     /// `jti`.
     pub jti: String,
+    /// `cnf`: the key that it is bound to (RFC 9449 section 6.2).
+    pub cnf: Option<Confirmation>,
 }
 
 impl Provider {
@@ -153,6 +156,7 @@ fn active_access_token(client: &Client, token: LiveAccessToken) -> Option<Active
             audience: claims.aud,
             auth_time: claims.auth_time,
             jti: claims.jti.into_owned(),
+            cnf: claims.cnf,
         }),
         scope,
     })

@@ -12,6 +12,10 @@ pub trait Notices: Send + Sync + 'static {
     /// Somebody who says to be the client presented an assertion that does not authenticate it. `why` is a sentence about it,
     /// which goes on after "the assertion is refused:" and shows nothing of what was sent.
     fn client_assertion_rejected(&self, client: &ClientRecord, why: &'static str);
+
+    /// The client was to be told that a session ended, and could not be. Why is not said: who chooses the URI would learn what
+    /// answers where they cannot look themselves.
+    fn logout_token_given_up(&self, client: &ClientRecord);
 }
 
 /// Tells nobody.
@@ -22,4 +26,6 @@ impl Notices for Untold {
     fn redirect_uri_rejected(&self, _: &ClientRecord, _: &str) {}
 
     fn client_assertion_rejected(&self, _: &ClientRecord, _: &'static str) {}
+
+    fn logout_token_given_up(&self, _: &ClientRecord) {}
 }

@@ -10,6 +10,7 @@ use crate::clock::later;
 use crate::oidc::authorization_request::AuthorizationRequest;
 use crate::oidc::authorization_request::validate::{Displayable, Invalid};
 use crate::oidc::client::Client;
+use crate::oidc::discovery::PUSHED_AUTHORIZATION_REQUEST_PATH;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
@@ -18,6 +19,7 @@ use crate::store::records::PushedRequestRecord;
 use super::Provider;
 use super::answer::{Answer, Failure, refused};
 use super::client_request::{ClientRequest, Identified, single};
+use super::dpop::Shown;
 use super::fault::Fault;
 
 /// What a `request_uri` begins with (RFC 9126 section 2.2).
@@ -86,10 +88,26 @@ impl Provider {
                 "request_uri cannot be pushed; push the request itself",
             ));
         }
+        let proof = self.verify_proof(
+            client,
+            request.dpop,
+            &Shown::posted_to(PUSHED_AUTHORIZATION_REQUEST_PATH),
+        )?;
         let checked = self
             .opened(request.parameters, client)
             .and_then(|parameters| self.checked(&parameters, client));
-        let request = checked.map_err(told)?;
+        let mut request = checked.map_err(told)?;
+        if let Some(proof) = proof {
+            // RFC 9449 section 10.1.
+            if request.dpop_jkt.as_ref().is_some_and(|jkt| jkt != proof.jkt()) {
+                return Err(refused(
+                    ErrorCode::InvalidRequest,
+                    "dpop_jkt is not the thumbprint of the key in the header DPoP",
+                ));
+            }
+            request.dpop_jkt = Some(proof.jkt().clone());
+            self.spend_proof(client, &proof).await?;
+        }
         let name = OpaqueToken::generate(TokenKind::PushedRequest, &*self.random);
         let record = PushedRequestRecord {
             hash: name.hash(),

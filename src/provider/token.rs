@@ -1,14 +1,17 @@
 //! The token endpoint: a fixed pipeline that every grant type goes through.
 //!
-//! Authenticate the client; check that it may use the grant type; let the grant produce an [`Authorization`]; apply access
+//! Authenticate the client; check that it may use the grant type; verify its proof of a key, if it brings one; let the grant produce an [`Authorization`]; apply access
 //! and scope policy; mint. A grant returns values and cannot skip a step.
 
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::oidc::access_token::TokenType;
 use crate::oidc::audience;
 use crate::oidc::client::Client;
+use crate::oidc::discovery::TOKEN_PATH;
+use crate::oidc::dpop_proof::ProofHeader;
 use crate::oidc::error::ErrorCode;
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::opaque_token::OpaqueToken;
@@ -18,6 +21,7 @@ use super::Provider;
 use super::answer::{Answer, Failure, refused, refused_because};
 use super::audit;
 use super::client_request::{ClientRequest, Identified, required};
+use super::dpop::{Proven, Shown};
 use super::fault::Fault;
 use super::grant::{
     Authorization, Person, authorization_code, client_credentials, device_code, refresh_token,
@@ -45,6 +49,8 @@ const PARAMETERS: [&str; 11] = [
 pub struct TokenResponse {
     /// A JWT (RFC 9068), or an opaque one.
     pub access_token: Zeroizing<String>,
+    /// How it is to be shown.
+    pub token_type: TokenType,
     /// How long the access token lives.
     pub expires_in: Duration,
     /// The next refresh token, if the client registered that grant type.
@@ -63,23 +69,34 @@ impl Provider {
                 client,
                 origin_allowed,
             }) => Answer {
-                result: self.authorize_and_mint(&client, request.parameters).await,
+                result: self.authorize_and_mint(&client, &request).await,
                 origin_allowed,
             },
             Err(failure) => Answer::to_no_origin(failure),
         }
     }
 
-    async fn authorize_and_mint(&self, client: &Client, form: &Parameters) -> Result<TokenResponse, Failure> {
-        let (event, authorization) = match requested_grant_type(client, form)? {
+    async fn authorize_and_mint(
+        &self,
+        client: &Client,
+        request: &ClientRequest<'_>,
+    ) -> Result<TokenResponse, Failure> {
+        let form = request.parameters;
+        let grant_type = requested_grant_type(client, form)?;
+        let proof = self.proof_for_token(client, request.dpop)?;
+        let jkt = proof.as_ref().map(Proven::jkt);
+        let (event, authorization) = match grant_type {
             GrantType::AuthorizationCode => (
                 "code_redeemed",
-                authorization_code::authorize(self, client, form).await?,
+                authorization_code::authorize(self, client, form, jkt).await?,
             ),
-            GrantType::RefreshToken => ("refreshed", refresh_token::authorize(self, client, form).await?),
+            GrantType::RefreshToken => (
+                "refreshed",
+                refresh_token::authorize(self, client, form, jkt).await?,
+            ),
             GrantType::DeviceCode => (
                 "device_code_redeemed",
-                device_code::authorize(self, client, form).await?,
+                device_code::authorize(self, client, form, jkt).await?,
             ),
             GrantType::ClientCredentials => (
                 "client_token_issued",
@@ -88,7 +105,10 @@ impl Provider {
         };
         let authorization = self.apply_policy(client, authorization).await?;
         let authorization = self.apply_resources(client, form, authorization).await?;
-        let response = self.mint(client, &authorization).await?;
+        if let Some(proof) = &proof {
+            self.spend_for_token(client, proof, &authorization).await?;
+        }
+        let response = self.mint(client, &authorization, jkt).await?;
         let person = authorization.person();
         audit::record(&audit::Event {
             name: event,
@@ -100,6 +120,35 @@ impl Provider {
             refresh_token: authorization.refresh_token,
             ..response
         })
+    }
+
+    /// The proof of a token request, which some clients must bring (RFC 9449 sections 5 and 5.2).
+    fn proof_for_token(&self, client: &Client, header: ProofHeader<'_>) -> Result<Option<Proven>, Failure> {
+        let proof = self.verify_proof(client, header, &Shown::posted_to(TOKEN_PATH))?;
+        if proof.is_none() && client.requires_dpop() {
+            return Err(refused(
+                ErrorCode::InvalidDpopProof,
+                "this client is registered for tokens that are bound to a key; send a proof in the header DPoP",
+            ));
+        }
+        Ok(proof)
+    }
+
+    /// A proof counts once. It is spent when nothing else is wrong, so that nobody fills the store with proofs alone.
+    async fn spend_for_token(
+        &self,
+        client: &Client,
+        proof: &Proven,
+        authorization: &Authorization,
+    ) -> Result<(), Failure> {
+        let spent = self.spend_proof(client, proof).await;
+        if let (Err(Failure::Refused(_)), Some(person), Some(_)) =
+            (&spent, authorization.person(), &authorization.refresh_token)
+        {
+            self.end_grant(client, person, "dpop_proof_replayed_grant_revoked")
+                .await?;
+        }
+        spent
     }
 
     /// What may have changed since the person agreed: whom the client admits (checked at every grant, not at sign-in
@@ -177,7 +226,7 @@ fn requested_grant_type(client: &Client, form: &Parameters) -> Result<GrantType,
             "this grant_type is not supported here",
         )
     })?;
-    if client.grant_types.contains(&grant_type) {
+    if client.may_use(grant_type) {
         Ok(grant_type)
     } else {
         Err(refused(

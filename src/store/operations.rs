@@ -13,6 +13,8 @@ pub(super) mod epoch;
 pub(super) mod expiry;
 pub(super) mod grants;
 pub(super) mod interactions;
+pub(super) mod logout_notices;
+pub(super) mod participants;
 pub(super) mod pushed_requests;
 pub(super) mod refresh_tokens;
 pub(super) mod secret_versions;
@@ -23,20 +25,23 @@ pub(super) mod token_lifetimes;
 pub(super) mod users;
 pub(super) mod writable;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::key_value::Engine;
 use super::key_value::tables::SpentJti;
 use super::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, NewRefreshToken,
-    OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord,
-    UserRegistration,
+    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, LogoutNoticeRecord,
+    NewRefreshToken, OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation,
+    SessionRecord, UserRecord, UserRegistration,
 };
 use super::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use super::{
-    Account, ChangePassword, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed, RegisterClient, RegisterUser,
-    RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    Account, ChangePassword, ClaimedLogoutNotice, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed,
+    RegisterClient, RegisterUser, RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn,
+    SpendJti, Store, StoreError,
 };
 use crate::clock::Timestamp;
 use crate::oidc::authorization_request::AuthorizationRequest;
@@ -44,6 +49,8 @@ use crate::oidc::consent::Consent;
 use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
+use crate::oidc::service_account_token::ClusterIssuer;
+use crate::oidc::thumbprint::Thumbprint;
 
 #[async_trait]
 impl<E: Engine> Store for E {
@@ -74,6 +81,15 @@ impl<E: Engine> Store for E {
 
     async fn prove_writable(&self) -> Result<(), StoreError> {
         self.write(|transaction, _| writable::prove(transaction)).await
+    }
+
+    async fn note_cluster_issuer(&self, issuer: ClusterIssuer) -> Result<bool, StoreError> {
+        self.write(move |transaction, _| binding::note_cluster_issuer(transaction, &issuer))
+            .await
+    }
+
+    async fn cluster_issuer(&self) -> Result<Option<ClusterIssuer>, StoreError> {
+        self.read(|view, _| binding::cluster_issuer(view)).await
     }
 
     async fn tokens_valid_until(&self) -> Result<Timestamp, StoreError> {
@@ -210,7 +226,7 @@ impl<E: Engine> Store for E {
 
     async fn remove_user(&self, uid: &ResourceUid) -> Result<(), StoreError> {
         let uid = uid.clone();
-        self.write(move |transaction, _| users::remove(transaction, &uid))
+        self.write(move |transaction, now| users::remove(transaction, now, &uid))
             .await
     }
 
@@ -246,7 +262,7 @@ impl<E: Engine> Store for E {
 
     async fn end_session(&self, hash: &TokenHash) -> Result<(), StoreError> {
         let hash = *hash;
-        self.write(move |transaction, _| sessions::end(transaction, &hash))
+        self.write(move |transaction, now| sessions::log_out(transaction, now, hash.as_bytes()))
             .await
     }
 
@@ -305,7 +321,7 @@ impl<E: Engine> Store for E {
 
     async fn end_session_of(&self, user: &ResourceUid, hash: &TokenHash) -> Result<bool, StoreError> {
         let (user, hash) = (user.clone(), *hash);
-        self.write(move |transaction, _| accounts::end_session(transaction, &user, &hash))
+        self.write(move |transaction, now| accounts::end_session(transaction, now, &user, &hash))
             .await
     }
 
@@ -317,7 +333,7 @@ impl<E: Engine> Store for E {
 
     async fn end_app(&self, user: &ResourceUid, client: &ResourceUid) -> Result<bool, StoreError> {
         let (user, client) = (user.clone(), client.clone());
-        self.write(move |transaction, _| accounts::end_app(transaction, &user, &client))
+        self.write(move |transaction, now| accounts::end_app(transaction, now, &user, &client))
             .await
     }
 
@@ -421,11 +437,26 @@ impl<E: Engine> Store for E {
         &self,
         hash: &TokenHash,
         client: &ResourceUid,
+        proven: Option<&Thumbprint>,
         successor: NewRefreshToken,
     ) -> Result<RotateRefreshToken, StoreError> {
-        let (hash, client) = (*hash, client.clone());
+        let (hash, client, proven) = (*hash, client.clone(), proven.cloned());
         self.write(move |transaction, now| {
-            refresh_tokens::rotate(transaction, now, &hash, &client, &successor)
+            refresh_tokens::rotate(transaction, now, &hash, (&client, proven.as_ref()), successor)
+        })
+        .await
+    }
+
+    async fn use_refresh_token(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        proven: Option<&Thumbprint>,
+        idle_until: Timestamp,
+    ) -> Result<RotateRefreshToken, StoreError> {
+        let (hash, client, proven) = (*hash, client.clone(), proven.cloned());
+        self.write(move |transaction, now| {
+            refresh_tokens::keep(transaction, now, &hash, (&client, proven.as_ref()), idle_until)
         })
         .await
     }
@@ -475,17 +506,44 @@ impl<E: Engine> Store for E {
 
     async fn spend_jti(
         &self,
-        client: &ResourceUid,
+        signer: &ResourceUid,
         jti: &TokenHash,
         forget_at: Timestamp,
         capacity: u64,
     ) -> Result<SpendJti, StoreError> {
         let spent = SpentJti {
-            client_uid: client.clone(),
+            client_uid: signer.clone(),
             forget_at,
         };
         let jti = *jti;
         self.write(move |transaction, now| spent_jtis::spend(transaction, now, &jti, &spent, capacity))
+            .await
+    }
+
+    async fn claim_logout_notice(
+        &self,
+        after: Option<&ResourceUid>,
+        busy: &[ResourceUid],
+        pauses: &[Duration],
+    ) -> Result<Option<ClaimedLogoutNotice>, StoreError> {
+        let (after, busy, pauses) = (after.cloned(), busy.to_vec(), pauses.to_vec());
+        let looked_at = busy.clone();
+        // It is asked all the time, and there is nothing nearly always.
+        if !self
+            .read(move |view, now| logout_notices::is_due(view, now, &looked_at))
+            .await?
+        {
+            return Ok(None);
+        }
+        self.write(move |transaction, now| {
+            logout_notices::claim(transaction, now, after.as_ref(), &busy, &pauses)
+        })
+        .await
+    }
+
+    async fn end_logout_notice(&self, claimed: &LogoutNoticeRecord) -> Result<(), StoreError> {
+        let claimed = claimed.clone();
+        self.write(move |transaction, _| logout_notices::end(transaction, &claimed))
             .await
     }
 

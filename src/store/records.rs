@@ -16,6 +16,7 @@ use crate::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
 use crate::oidc::scope::ScopeSet;
+use crate::oidc::thumbprint::Thumbprint;
 
 /// Which cluster a store belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,6 +262,49 @@ pub struct SessionRecord {
     pub expires_at: Timestamp,
 }
 
+/// A client that was given an ID token in a session: whoever is to hear that the session ended (OpenID Connect Back-Channel
+/// Logout section 2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParticipantRecord {
+    /// The client.
+    pub client_uid: ResourceUid,
+    /// By which it knows the person.
+    pub sub: Subject,
+    /// What its ID tokens called the session, the newest last; another one after the person signed in again.
+    pub sids: Vec<String>,
+}
+
+/// How many `sid`s of one client in one session are kept at most; the oldest goes.
+pub const MAX_SIDS: usize = 8;
+
+/// What a client is to be told: that a person's session ended. It is removed when the client was told, or nobody tries any
+/// more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogoutNoticeRecord {
+    /// The client.
+    pub client_uid: ResourceUid,
+    /// By which it knows the person.
+    pub sub: Subject,
+    /// What the client calls the session; `None` says that all of the person's ended.
+    pub sid: Option<String>,
+    /// How often somebody began to tell it.
+    pub attempts: u32,
+    /// Nobody begins before then.
+    pub due_at: Timestamp,
+    /// Nobody begins any more from then on.
+    pub expires_at: Timestamp,
+}
+
+impl LogoutNoticeRecord {
+    /// Names it among those of its client: the session, or the person.
+    pub fn id(&self) -> TokenHash {
+        match &self.sid {
+            Some(sid) => TokenHash::of(format!("sid\0{sid}").as_bytes()),
+            None => TokenHash::of(format!("sub\0{}", self.sub.as_str()).as_bytes()),
+        }
+    }
+}
+
 /// A person's way from sign-in to the redirect; see `provider::interaction`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InteractionRecord {
@@ -349,7 +393,8 @@ impl GrantRecord {
     }
 }
 
-/// What a code is bound to (RFC 6749 section 4.1.3, RFC 7636 section 4.6). Compared as a whole.
+/// What a code is bound to (RFC 6749 section 4.1.3, RFC 7636 section 4.6, RFC 9449 section 10), or what came with one. Compared
+/// as a whole, by [`CodeBinding::is_met_by`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeBinding {
     /// The client.
@@ -359,6 +404,25 @@ pub struct CodeBinding {
     /// The S256 challenge; the redeemer computes it from its verifier, `None` without one, so that a verifier without
     /// a challenge fails like a challenge without a verifier.
     pub code_challenge: Option<String>,
+    /// The key that was named with the request, or whose proof came with the code. Who named none may come with any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Thumbprint>,
+}
+
+impl CodeBinding {
+    /// Whether what came with a code is what it is bound to.
+    pub fn is_met_by(&self, presented: &Self) -> bool {
+        let Self {
+            client_uid,
+            redirect_uri,
+            code_challenge,
+            dpop_jkt,
+        } = self;
+        *client_uid == presented.client_uid
+            && *redirect_uri == presented.redirect_uri
+            && *code_challenge == presented.code_challenge
+            && (dpop_jkt.is_none() || *dpop_jkt == presented.dpop_jkt)
+    }
 }
 
 /// An authorization code.
@@ -415,6 +479,8 @@ pub struct NewRefreshToken {
     pub hash: TokenHash,
     /// It dies when not used by then. Back ends cut it to the end of its grant.
     pub expires_at: Timestamp,
+    /// The key whose proof it needs (RFC 9449 section 5).
+    pub dpop_jkt: Option<Thumbprint>,
 }
 
 /// A refresh token.
@@ -431,6 +497,16 @@ pub struct RefreshTokenRecord {
     /// When it was issued; the first version did not note it.
     #[serde(default)]
     pub issued_at: Option<Timestamp>,
+    /// The key whose proof it needs (RFC 9449 section 5); any or none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Thumbprint>,
+}
+
+impl RefreshTokenRecord {
+    /// Whether whoever proved this key, or none, may use it.
+    pub fn is_for_key(&self, proven: Option<&Thumbprint>) -> bool {
+        self.dpop_jkt.is_none() || self.dpop_jkt.as_ref() == proven
+    }
 }
 
 /// An opaque access token.

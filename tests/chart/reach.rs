@@ -20,6 +20,10 @@ pub(crate) fn everything() -> Value {
             "parentRefs": [{ "name": "public", "namespace": "gateways", "sectionName": "https" }],
         },
         "trustedProxies": ["10.0.0.0/8"],
+        "egress": {
+            "allow": ["10.96.0.0/12", "192.0.2.7", "fd00:10:96::/112", "2001:db8::7"],
+            "extraCa": { "configMap": "corporate-ca", "key": "bundle.pem" },
+        },
         "tls": { "enabled": true },
         "certificate": {
             "enabled": true,
@@ -36,6 +40,7 @@ pub(crate) fn everything() -> Value {
             ],
             "apiServerPorts": [6443],
             "apiServerTo": [{ "ipBlock": { "cidr": "10.0.0.1/32" } }],
+            "appPorts": [443, 8443],
             "extraEgress": [{ "ports": [{ "port": 4317 }] }],
         },
         "commonLabels": { "team": "id" },
@@ -211,6 +216,82 @@ async fn a_certificate_is_for_the_issuers_host() {
     assert_eq!(pod["volumes"][2]["secret"]["secretName"], "other");
 }
 
+/// The rule for what apps are told: what is public, and what is allowed.
+fn apps(ports: &[u16], allowed: &[&str]) -> Value {
+    const PRIVATE: [&str; 8] = [
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "224.0.0.0/3",
+    ];
+    let ports: Vec<_> = ports.iter().map(|port| json!({ "port": port })).collect();
+    let mut to = vec![
+        json!({ "ipBlock": { "cidr": "0.0.0.0/0", "except": PRIVATE } }),
+        json!({ "ipBlock": { "cidr": "2000::/3" } }),
+    ];
+    to.extend(
+        allowed
+            .iter()
+            .map(|range| json!({ "ipBlock": { "cidr": range } })),
+    );
+    json!({ "ports": ports, "to": to })
+}
+
+/// The guard of rule 83 is claviger's own; a policy holds where it failed. The flags and the
+/// file are the chart's.
+#[tokio::test]
+async fn rule_84_where_apps_are_told_is_a_value_and_a_policy() {
+    let objects = render(everything()).await;
+    let pod = &object(&objects, "Deployment", "claviger")["spec"]["template"]["spec"];
+    let arguments = pod["containers"][0]["args"].as_array().unwrap();
+    for argument in [
+        "--allow-egress=10.96.0.0/12,192.0.2.7,fd00:10:96::/112,2001:db8::7",
+        "--extra-ca=/etc/claviger/extra-ca/bundle.pem",
+    ] {
+        assert!(arguments.contains(&json!(argument)), "{argument}: {arguments:?}");
+    }
+    let volume = json!({ "name": "extra-ca", "configMap": { "name": "corporate-ca" } });
+    assert!(pod["volumes"].as_array().unwrap().contains(&volume));
+    let mount = json!({ "name": "extra-ca", "mountPath": "/etc/claviger/extra-ca", "readOnly": true });
+    let mounts = &pod["containers"][0]["volumeMounts"];
+    assert!(mounts.as_array().unwrap().contains(&mount));
+    let objects = render(json!({ "networkPolicy": { "enabled": true, "appPorts": [] } })).await;
+    let egress = &object(&objects, "NetworkPolicy", "claviger")["spec"]["egress"];
+    assert_eq!(egress.as_array().unwrap().len(), 2);
+    let plain = render(json!({})).await;
+    let pod = object(&plain, "Deployment", "claviger").to_string();
+    assert!(
+        !pod.contains("extra-ca") && !pod.contains("allow-egress"),
+        "{pod}"
+    );
+    for (values, words) in [
+        (
+            json!({ "egress": { "allow": ["cluster"] } }),
+            "egress.allow.0: Does not match",
+        ),
+        (
+            json!({ "egress": { "extraCa": { "configMap": "A_B" } } }),
+            "egress.extraCa.configMap: Does not match",
+        ),
+        (
+            json!({ "extraArgs": ["--allow-egress=10.0.0.0/8"] }),
+            "--allow-egress is refused, since the chart sets it: use egress.allow",
+        ),
+        (
+            json!({ "extraEnv": [{ "name": "CLAVIGER_EXTRA_CA", "value": "x" }] }),
+            "CLAVIGER_EXTRA_CA stands for --extra-ca, which the chart sets: use egress.extraCa",
+        ),
+    ] {
+        for said in refusals(&release(values.clone())).await {
+            assert!(said.contains(words), "{values}: {said}");
+        }
+    }
+}
+
 /// The public port is for everybody, the second port for whom the values name, and claviger reaches the API server and
 /// DNS.
 #[tokio::test]
@@ -227,7 +308,7 @@ async fn the_network_is_open_for_what_is_needed() {
             } },
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{ "ports": [{ "port": "http" }] }],
-            "egress": [{ "ports": [{ "port": 443 }, { "port": 6443 }] }, dns],
+            "egress": [{ "ports": [{ "port": 443 }, { "port": 6443 }] }, dns, apps(&[443], &[])],
         })
     );
     let objects = render(everything()).await;
@@ -256,6 +337,10 @@ async fn the_network_is_open_for_what_is_needed() {
         json!([
             { "ports": [{ "port": 6443 }], "to": [{ "ipBlock": { "cidr": "10.0.0.1/32" } }] },
             dns,
+            apps(
+                &[443, 8443],
+                &["10.96.0.0/12", "192.0.2.7/32", "fd00:10:96::/112", "2001:db8::7/128"],
+            ),
             { "ports": [{ "port": 4317 }] },
         ])
     );

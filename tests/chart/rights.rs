@@ -14,6 +14,8 @@ async fn in_the_cluster_it_writes_secrets_and_reads_none() {
             { "apiGroups": ["claviger.dev"], "resources": ["oidcclients/status"], "verbs": ["patch"] },
             { "apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "update"] },
             { "apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"] },
+            { "apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get"] },
+            { "nonResourceURLs": ["/.well-known/openid-configuration", "/openid/v1/jwks"], "verbs": ["get"] },
             { "apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"] },
         ])
     );

@@ -16,11 +16,13 @@ use claviger::oidc::client::{
 use claviger::oidc::end_user::EndUser;
 use claviger::oidc::grant_type::GrantType;
 use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
+use claviger::oidc::jwk::PublicMembers;
 use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::PasswordHash;
 use claviger::oidc::response_mode::ResponseMode;
 use claviger::oidc::scope::{self, ScopeSet};
 use claviger::oidc::standard_claims::{Address, StandardClaims};
+use claviger::oidc::thumbprint::Thumbprint;
 use claviger::store::records::{
     AuthorizationCodeRecord, ClientRegistration, CodeBinding, GrantRecord, InteractionRecord,
     NewRefreshToken, ObservedRotation, PasswordRecord, ResourceRef, SecretVersion, SessionRecord,
@@ -37,6 +39,11 @@ pub(crate) fn hash(name: &str) -> TokenHash {
     TokenHash::of(name.as_bytes())
 }
 
+/// The thumbprint of a key of that name, which nobody has.
+pub(crate) fn thumbprint(name: &str) -> Thumbprint {
+    Thumbprint::of(&PublicMembers::Ed25519 { x: name.to_owned() })
+}
+
 /// The confidential client `team-a.<name>` with uid `uid-<name>`.
 pub(crate) fn client(name: &str) -> Client {
     Client {
@@ -46,6 +53,8 @@ pub(crate) fn client(name: &str) -> Client {
         description: None,
         redirect_uris: vec![REDIRECT_URI.to_owned()],
         post_logout_redirect_uris: Vec::new(),
+        backchannel_logout_uri: None,
+        backchannel_logout_session_required: false,
         allowed_origins: Vec::new(),
         grant_types: BTreeSet::from(GrantType::ALL),
         scopes: scope::SUPPORTED.into_iter().collect(),
@@ -55,8 +64,10 @@ pub(crate) fn client(name: &str) -> Client {
         ]),
         jwks: Vec::new(),
         require_signed_request_object: false,
+        service_accounts: Vec::new(),
         pkce: Pkce::Required,
         require_pushed_authorization_requests: false,
+        dpop_bound_access_tokens: false,
         consent: ConsentPolicy::Remember,
         default_max_age: None,
         subject_type: SubjectType::Public,
@@ -66,6 +77,7 @@ pub(crate) fn client(name: &str) -> Client {
         resource_identifiers: Vec::new(),
         resource_namespaces: Vec::new(),
         signing: TokenSigning::default(),
+        profile: None,
         access: Access::default(),
         suspended: false,
     }
@@ -166,6 +178,7 @@ pub(crate) fn authorization_request(client: &str) -> AuthorizationRequest {
         state: Some("state".to_owned()),
         nonce: Some("nonce".to_owned()),
         code_challenge: Some(CODE_CHALLENGE.to_owned()),
+        dpop_jkt: None,
         prompt: Prompt::default(),
         max_age: None,
         auth_time_requested: false,
@@ -226,6 +239,7 @@ pub(crate) fn code_binding(client: &str) -> CodeBinding {
         client_uid: ResourceUid::new(format!("uid-{client}")),
         redirect_uri: REDIRECT_URI.to_owned(),
         code_challenge: Some(CODE_CHALLENGE.to_owned()),
+        dpop_jkt: None,
     }
 }
 
@@ -250,5 +264,6 @@ pub(crate) fn refresh_token(handle: &str, now: Timestamp) -> NewRefreshToken {
     NewRefreshToken {
         hash: hash(handle),
         expires_at: later(now, Duration::from_hours(14 * 24)),
+        dpop_jkt: None,
     }
 }

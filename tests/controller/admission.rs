@@ -76,6 +76,8 @@ async fn no_text_field_takes_another_type_nothing_too_much_or_control_characters
         ("OidcClient", "defaultMaxAge", 7),
         ("OidcClient", "consent", 8),
         ("OidcClient", "pkce", 8),
+        ("OidcClient", "backchannelLogoutUri", 2048),
+        ("OidcClient", "profile", 5),
         ("OidcClient", "tokens.accessTokenLifetime", 7),
         ("OidcClient", "tokens.idTokenLifetime", 7),
         ("OidcClient", "tokens.refreshTokenIdleLifetime", 7),
@@ -187,6 +189,7 @@ async fn switches_take_true_and_false_only() {
             "suspend",
             "requireSignedRequestObject",
             "requirePushedAuthorizationRequests",
+            "dpopBoundAccessTokens",
         ] {
             refused(world, "OidcClient", field, &with(field, &bad)).await;
         }
@@ -291,6 +294,25 @@ async fn what_does_not_fit_together_is_refused() {
     let mut spec = with("tokenEndpointAuthMethods", &json!(["private_key_jwt", "none"]));
     set(&mut spec, "jwks", &keys);
     refused(world, "OidcClient", "tokenEndpointAuthMethods", &spec).await;
+    // A pod proves who it is by an account of its own.
+    for accounts in [
+        json!([]),
+        json!([{"name": ""}]),
+        json!([{"name": "Shop"}]),
+        json!([{"name": "shop"}, {"name": "shop"}]),
+        json!([{}]),
+        json!(["shop"]),
+    ] {
+        let mut spec = with("tokenEndpointAuthMethods", &json!(["private_key_jwt"]));
+        set(&mut spec, "serviceAccounts", &accounts);
+        refused(world, "OidcClient", "serviceAccounts", &spec).await;
+    }
+    let mut spec = with("serviceAccounts", &json!([{"name": "shop"}]));
+    refused(world, "OidcClient", "serviceAccounts", &spec).await;
+    set(&mut spec, "tokenEndpointAuthMethods", &json!(["private_key_jwt"]));
+    assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());
+    set(&mut spec, "serviceAccounts", &json!([{"name": "default"}]));
+    refused(world, "OidcClient", "serviceAccounts[0].name", &spec).await;
     // A public client is never let off PKCE.
     let mut spec = with("pkce", &json!("Optional"));
     assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());
@@ -314,6 +336,53 @@ async fn what_does_not_fit_together_is_refused() {
     assert!(long.unwrap_err().contains("metadata.name"));
 }
 
+/// What contradicts `profile: FAPI2` is refused, by each field alone.
+#[tokio::test]
+async fn a_profile_refuses_what_contradicts_it() {
+    let world = World::shared();
+    let keys = |alg: &str| json!({"keys": [{"kty": "RSA", "n": "x".repeat(342), "e": "AQAB", "alg": alg}]});
+    let mut good = with("profile", &json!("FAPI2"));
+    refused(world, "OidcClient", "tokenEndpointAuthMethods", &good).await;
+    set(&mut good, "tokenEndpointAuthMethods", &json!(["private_key_jwt"]));
+    refused(world, "OidcClient", "jwks", &good).await;
+    set(&mut good, "jwks", &keys("PS256"));
+    set(&mut good, "tokens.idTokenSignedResponseAlg", &json!("PS256"));
+    let answer = ask(world, "OidcClient", "x", &good).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    for (field, bad) in [
+        ("profile", json!("FAPI1")),
+        (
+            "tokenEndpointAuthMethods",
+            json!(["private_key_jwt", "client_secret_basic"]),
+        ),
+        ("tokenEndpointAuthMethods", json!(["none"])),
+        ("pkce", json!("Optional")),
+        (
+            "grantTypes",
+            json!([
+                "authorization_code",
+                "urn:ietf:params:oauth:grant-type:device_code"
+            ]),
+        ),
+        (
+            "redirectUris",
+            json!(["https://a.example/cb", "http://127.0.0.1/cb"]),
+        ),
+        ("redirectUris", json!(["org.example.app:/cb"])),
+        ("jwks", keys("RS256")),
+        ("serviceAccounts", json!([{"name": "shop"}])),
+    ] {
+        let mut spec = good.clone();
+        set(&mut spec, field, &bad);
+        refused(world, "OidcClient", field, &spec).await;
+    }
+    for field in ["tokens.idTokenSignedResponseAlg", "tokens.accessTokenSigningAlg"] {
+        let mut spec = good.clone();
+        set(&mut spec, field, &json!("RS256"));
+        refused(world, "OidcClient", "tokens", &spec).await;
+    }
+}
+
 /// Registration refuses fragment, userinfo, backslash, control and non-ASCII characters, dangerous schemes, relative URIs
 /// and plain http outside loopback; private-use schemes need a dot (RFC 8252 section 7.1). Here the schema's half; the
 /// server's is beside `RedirectUri`.
@@ -333,6 +402,14 @@ async fn rule_4_the_schema_refuses_bad_redirect_uris() {
     ] {
         let answer = ask(world, "OidcClient", "x", &with("redirectUris", &json!([good]))).await;
         assert!(answer.is_ok(), "{good}: {answer:?}");
+        // claviger itself goes there, so an app's own scheme leads nowhere.
+        let field = "backchannelLogoutUri";
+        if good.starts_with("http") {
+            let answer = ask(world, "OidcClient", "x", &with(field, &json!(good))).await;
+            assert!(answer.is_ok(), "{good}: {answer:?}");
+        } else {
+            refused(world, "OidcClient", field, &with(field, &json!(good))).await;
+        }
     }
     for bad in [
         "/cb",
@@ -374,7 +451,25 @@ async fn rule_4_the_schema_refuses_bad_redirect_uris() {
             let item = format!("{field}[0]");
             refused(world, "OidcClient", &item, &with(field, &json!([bad]))).await;
         }
+        let field = "backchannelLogoutUri";
+        refused(world, "OidcClient", field, &with(field, &json!(bad))).await;
     }
+}
+
+/// What logout tokens must hold is only for an app that is told anything.
+#[tokio::test]
+async fn rule_73_what_a_logout_token_holds_needs_an_address() {
+    let world = World::shared();
+    let field = "backchannelLogoutSessionRequired";
+    let mut spec = with(field, &json!(true));
+    refused(world, "OidcClient", field, &spec).await;
+    set(
+        &mut spec,
+        "backchannelLogoutUri",
+        &json!("https://a.example/logout"),
+    );
+    assert!(ask(world, "OidcClient", "x", &spec).await.is_ok());
+    refused(world, "OidcClient", field, &with(field, &json!("yes"))).await;
 }
 
 /// Keys of an app are public, strong, and what their type and algorithm say (rule 51). Here the schema's half.

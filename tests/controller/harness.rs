@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use claviger::clock::{Clock, SystemClock};
 use claviger::controller::events::Events;
-use claviger::controller::{ControllerContext, ControllerSettings, Health, startup};
+use claviger::controller::{
+    ControllerContext, ControllerSettings, Health, SERVICE_ACCOUNT_INTERVAL, startup,
+};
 use claviger::crd::v1alpha1::{OidcClient, OidcUser};
 use claviger::keyring::Keyring;
 use claviger::keyring::live::LiveKeyring;
@@ -237,6 +239,7 @@ pub(crate) fn settings(namespace: &str) -> ControllerSettings {
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org").unwrap(),
         heal_interval: None,
+        service_account_interval: SERVICE_ACCOUNT_INTERVAL,
         allow_own_client_ids: false,
         allow_consent_skip: false,
         watch_timeout: Duration::from_secs(290),

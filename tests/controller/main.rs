@@ -20,6 +20,7 @@ mod resources;
 mod restart;
 mod rotation;
 mod rotation_load;
+mod service_accounts;
 mod startup;
 mod store_outage;
 mod thief;

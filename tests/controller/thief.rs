@@ -167,6 +167,7 @@ async fn exactly_these_rights(thief: &Client) -> Result<()> {
             "create of events.k8s.io/events ",
             "create,update of /secrets ",
             "get of /namespaces kube-system",
+            "get of /serviceaccounts ",
             "list,watch of claviger.dev/oidcclients ",
             "patch of claviger.dev/oidcclients/status ",
         ]

@@ -164,6 +164,16 @@ fn a_bad_limit_is_refused_with_the_name_of_its_flag() {
             "10.0.0.1/8",
             "has bits set behind its prefix",
         ),
+        (
+            "--allow-egress",
+            "cluster",
+            "is no range of addresses; write it like 10.0.0.0/8",
+        ),
+        (
+            "--allow-egress",
+            "10.96.0.0/12,10.0.0.1/8",
+            "has bits set behind its prefix",
+        ),
     ] {
         assert_value_refused(flag, value, part);
     }
@@ -198,6 +208,23 @@ async fn a_port_in_use_is_refused() {
         Start::new()
             .flag(flag, &address)
             .refused_with(&[&line, "in use"])
+            .await;
+    }
+}
+
+/// A file of CAs that is not there, or holds none: which flag, and what belongs there.
+#[tokio::test]
+async fn a_file_without_cas_is_refused() {
+    let folder = testbed::folder::Folder::new("extra-ca").unwrap();
+    let empty = folder.write("empty.crt", "no certificate").unwrap();
+    for (path, part) in [
+        (folder.join("missing.crt"), "No such file"),
+        (empty, "it holds no certificate"),
+    ] {
+        let path = path.to_str().unwrap();
+        Start::new()
+            .flag("extra-ca", path)
+            .refused_with(&["unable to use --extra-ca", path, part])
             .await;
     }
 }

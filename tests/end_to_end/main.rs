@@ -9,6 +9,7 @@
 mod accounts;
 mod administration;
 mod attacks;
+mod back_channel_logout;
 mod bad_cluster;
 mod bad_flags;
 mod bad_objects;
@@ -36,6 +37,7 @@ mod recovery;
 mod restart;
 mod rights;
 mod scenario;
+mod service_accounts;
 mod services;
 mod tls;
 mod wire;

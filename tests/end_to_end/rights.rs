@@ -37,6 +37,20 @@ async fn create_app(resources: &Resources, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// A client that names a ServiceAccount.
+async fn create_service(resources: &Resources) -> Result<()> {
+    let spec = json!({
+        "grantTypes": ["client_credentials"],
+        "tokenEndpointAuthMethods": ["private_key_jwt"],
+        "serviceAccounts": [{ "name": "service" }],
+    });
+    resources.create(Kind::OidcClient, TEAM, "service", spec).await?;
+    resources
+        .wait_until_ready(Kind::OidcClient, TEAM, "service")
+        .await?;
+    Ok(())
+}
+
 fn rights(rules: Option<Vec<PolicyRule>>) -> BTreeSet<String> {
     rules
         .unwrap_or_default()
@@ -90,6 +104,7 @@ async fn normal_work_uses_exactly_the_rights_that_were_granted() -> Result<()> {
     resources
         .wait_for(Kind::OidcClient, TEAM, "other", "Accepted", "False")
         .await?;
+    create_service(&resources).await?;
     let app = installation.app(TEAM, "shop").await?;
     visit::whole(&app, "ada", &installation.password("ada").await?).await?;
     resources.delete(Kind::OidcClient, TEAM, "shop").await?;
@@ -122,8 +137,8 @@ async fn normal_work_uses_exactly_the_rights_that_were_granted() -> Result<()> {
 }
 
 /// The binding of the roles is removed and given back: within a minute the log and the metrics say what is missing, people
-/// and apps notice nothing, and everything heals without a restart. Where only the right to write Secrets is missing, the
-/// condition names it.
+/// and apps notice nothing, and everything heals without a restart. Where only the right to write Secrets, or
+/// to read ServiceAccounts, is missing, the condition names it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_that_is_taken_away_is_named_and_heals_by_itself() -> Result<()> {
     let (mut installation, resources) = start().await?;
@@ -162,17 +177,20 @@ async fn a_right_that_is_taken_away_is_named_and_heals_by_itself() -> Result<()>
         .wait_until_ready(Kind::OidcClient, TEAM, "unbound")
         .await?;
 
-    // Everything but Secrets: the status can say so.
+    create_service(&resources).await?;
+
+    // Everything but Secrets and ServiceAccounts: the status can say so.
     let api: Api<ClusterRole> = Api::all(installation.cluster.client()?);
     let whole = api.get("claviger").await?;
-    let is_about_secrets = |rule: &PolicyRule| {
-        rule.resources
-            .as_ref()
-            .is_some_and(|resources| resources.contains(&"secrets".to_owned()))
+    let is_taken = |rule: &PolicyRule| {
+        let resources = rule.resources.iter().flatten();
+        resources
+            .into_iter()
+            .any(|name| name == "secrets" || name == "serviceaccounts")
     };
     let rules = whole.rules.clone().context("the role has no rules")?;
-    let without: Vec<_> = rules.iter().filter(|rule| !is_about_secrets(rule)).collect();
-    assert_eq!(without.len(), rules.len() - 1);
+    let without: Vec<_> = rules.iter().filter(|rule| !is_taken(rule)).collect();
+    assert_eq!(without.len(), rules.len() - 2);
     let set = async |rules: serde_json::Value| {
         let patch = Patch::Merge(json!({ "rules": rules }));
         api.patch("claviger", &PatchParams::default(), &patch).await
@@ -189,10 +207,23 @@ async fn a_right_that_is_taken_away_is_named_and_heals_by_itself() -> Result<()>
         message.contains("lacks the right to write the Secret refused-oidc"),
         "{message}"
     );
+    let unseen = resources
+        .wait_for(Kind::OidcClient, TEAM, "service", "Accepted", "False")
+        .await?;
+    let told = condition(&unseen, "Accepted").context("no condition")?;
+    assert_eq!(told["reason"], "Forbidden");
+    let message = told["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("lacks the right to get the ServiceAccount team-a/service"),
+        "{message}"
+    );
     visit::sign_in(&app, &Browser::new()?, "ada", &password).await?;
     set(json!(rules)).await?;
     resources
         .wait_until_ready(Kind::OidcClient, TEAM, "refused")
+        .await?;
+    resources
+        .wait_until_ready(Kind::OidcClient, TEAM, "service")
         .await?;
     assert_eq!(installation.claviger.process().id(), process, "without a restart");
     Ok(())

@@ -136,18 +136,22 @@ impl TestApp {
         }
     }
 
-    /// The same parts behind another router; the issuer is [`ISSUER`].
-    pub(crate) fn with_settings(self, settings: Settings) -> Self {
-        let provider = Provider::new(
+    /// What the router stands on; the issuer is [`ISSUER`].
+    pub(crate) fn provider(&self) -> Provider {
+        Provider::new(
             Issuer::parse(ISSUER).unwrap(),
             self.store.clone(),
             self.live.clone(),
             self.hasher.clone(),
             self.clock.clone(),
             self.random.clone(),
-        );
+        )
+    }
+
+    /// The same parts behind another router; the issuer is [`ISSUER`].
+    pub(crate) fn with_settings(self, settings: Settings) -> Self {
         Self {
-            router: router(provider, Arc::new(self.metrics.clone()), settings),
+            router: router(self.provider(), Arc::new(self.metrics.clone()), settings),
             ..self
         }
     }
@@ -256,6 +260,7 @@ impl TestApp {
                 client_uid: client.uid,
                 redirect_uri: what.redirect_uri.to_owned(),
                 code_challenge: what.code_challenge.map(ToOwned::to_owned),
+                dpop_jkt: None,
             },
             expires_at: later(now, Duration::from_mins(1)),
             redeemed_at: None,

@@ -11,6 +11,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger::oidc::jwk::Jwk;
+use claviger::oidc::thumbprint::Thumbprint;
 use serde_json::{Value, json};
 
 /// One key of each type.
@@ -49,6 +50,30 @@ impl ClientKeys {
             {"kty": "OKP", "kid": "ed25519", "x": encode(self.ed25519.public_key().as_ref())},
         ]);
         serde_json::from_value(keys).unwrap()
+    }
+
+    /// The public key for an algorithm, as a JOSE header brings it.
+    pub(crate) fn public_jwk(&self, algorithm: &str) -> Value {
+        let index = match algorithm {
+            "ES256" => 1,
+            "EdDSA" => 2,
+            _ => 0,
+        };
+        let mut jwk = serde_json::to_value(&self.jwks()[index]).unwrap();
+        jwk.as_object_mut().unwrap().remove("kid");
+        match algorithm {
+            "ES256" => jwk["crv"] = json!("P-256"),
+            "EdDSA" => jwk["crv"] = json!("Ed25519"),
+            _ => (),
+        }
+        jwk
+    }
+
+    /// The thumbprint of that key.
+    pub(crate) fn thumbprint(&self, algorithm: &str) -> String {
+        let jwk = self.public_jwk(algorithm);
+        let key = Jwk::from_members(jwk.as_object().unwrap().clone()).unwrap();
+        Thumbprint::of(&key.members).as_str().to_owned()
     }
 
     /// A JWS by the algorithm that the header names.

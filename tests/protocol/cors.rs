@@ -73,7 +73,7 @@ async fn rule_79_a_preflight_is_for_registered_origins() {
             );
             assert_eq!(
                 response.header("access-control-allow-headers"),
-                Some("authorization, content-type")
+                Some("authorization, content-type, dpop")
             );
             assert_eq!(response.header("vary"), Some("origin"));
         }

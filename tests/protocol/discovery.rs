@@ -160,6 +160,10 @@ async fn rule_55_discovery_advertises_what_works() {
             "request_object_signing_alg_values_supported",
             json!(["RS256", "PS256", "ES256", "EdDSA"]),
         ),
+        (
+            "dpop_signing_alg_values_supported",
+            json!(["RS256", "PS256", "ES256", "EdDSA"]),
+        ),
         ("request_uri_parameter_supported", json!(false)),
         ("require_pushed_authorization_requests", json!(false)),
         (
@@ -169,6 +173,8 @@ async fn rule_55_discovery_advertises_what_works() {
         ("display_values_supported", json!(["page"])),
         ("ui_locales_supported", json!(["en"])),
         ("claims_parameter_supported", json!(true)),
+        ("backchannel_logout_supported", json!(true)),
+        ("backchannel_logout_session_supported", json!(true)),
         (
             "acr_values_supported",
             json!(["urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"]),

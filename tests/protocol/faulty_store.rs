@@ -2,6 +2,7 @@
 //! handler.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use claviger::clock::Timestamp;
@@ -10,17 +11,20 @@ use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::{ClientId, GrantId, ResourceUid, Subject};
 use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::password::PasswordHash;
+use claviger::oidc::service_account_token::ClusterIssuer;
+use claviger::oidc::thumbprint::Thumbprint;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClientRegistration, ClusterIdentity,
-    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, NewRefreshToken,
-    OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation, SessionRecord, UserRecord,
-    UserRegistration,
+    CodeBinding, DeviceCodeRecord, Digest, GrantRecord, InteractionRecord, LogoutNoticeRecord,
+    NewRefreshToken, OwnPasswordRecord, PushedRequestRecord, RefreshTokenRecord, SecretRotation,
+    SessionRecord, UserRecord, UserRegistration,
 };
 use claviger::store::throttle::{BeginAttempt, Forgiveness, ThrottleBucket};
 use claviger::store::{
-    Account, ChangePassword, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed, RegisterClient, RegisterUser,
-    RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn, SpendJti, Store, StoreError,
+    Account, ChangePassword, ClaimedLogoutNotice, IssueCode, RedeemCode, RedeemDeviceCode, Redeemed,
+    RegisterClient, RegisterUser, RevokeAccessToken, RotateClientSecret, RotateRefreshToken, SignIn,
+    SpendJti, Store, StoreError,
 };
 
 /// What happens at an operation.
@@ -103,6 +107,16 @@ impl Store for FaultyStore {
     async fn is_provisioned(&self) -> Result<bool, StoreError> {
         self.reach("is_provisioned")?;
         self.inner.is_provisioned().await
+    }
+
+    async fn note_cluster_issuer(&self, issuer: ClusterIssuer) -> Result<bool, StoreError> {
+        self.reach("note_cluster_issuer")?;
+        self.inner.note_cluster_issuer(issuer).await
+    }
+
+    async fn cluster_issuer(&self) -> Result<Option<ClusterIssuer>, StoreError> {
+        self.reach("cluster_issuer")?;
+        self.inner.cluster_issuer().await
     }
 
     async fn prove_writable(&self) -> Result<(), StoreError> {
@@ -409,10 +423,26 @@ impl Store for FaultyStore {
         &self,
         hash: &TokenHash,
         client: &ResourceUid,
+        proven: Option<&Thumbprint>,
         successor: NewRefreshToken,
     ) -> Result<RotateRefreshToken, StoreError> {
         self.reach("rotate_refresh_token")?;
-        self.inner.rotate_refresh_token(hash, client, successor).await
+        self.inner
+            .rotate_refresh_token(hash, client, proven, successor)
+            .await
+    }
+
+    async fn use_refresh_token(
+        &self,
+        hash: &TokenHash,
+        client: &ResourceUid,
+        proven: Option<&Thumbprint>,
+        idle_until: Timestamp,
+    ) -> Result<RotateRefreshToken, StoreError> {
+        self.reach("use_refresh_token")?;
+        self.inner
+            .use_refresh_token(hash, client, proven, idle_until)
+            .await
     }
 
     async fn live_grant(&self, id: &GrantId) -> Result<Option<Redeemed>, StoreError> {
@@ -463,6 +493,21 @@ impl Store for FaultyStore {
     ) -> Result<SpendJti, StoreError> {
         self.reach("spend_jti")?;
         self.inner.spend_jti(client, jti, forget_at, capacity).await
+    }
+
+    async fn claim_logout_notice(
+        &self,
+        after: Option<&ResourceUid>,
+        busy: &[ResourceUid],
+        pauses: &[Duration],
+    ) -> Result<Option<ClaimedLogoutNotice>, StoreError> {
+        self.reach("claim_logout_notice")?;
+        self.inner.claim_logout_notice(after, busy, pauses).await
+    }
+
+    async fn end_logout_notice(&self, claimed: &LogoutNoticeRecord) -> Result<(), StoreError> {
+        self.reach("end_logout_notice")?;
+        self.inner.end_logout_notice(claimed).await
     }
 
     async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError> {

@@ -2,19 +2,22 @@
 //! kind, and answers every other as it answers nonsense.
 
 use axum::body::Body;
-use claviger::oidc::client::{AccessTokenFormat, ClientAuthenticationMethod};
+use claviger::oidc::client::{AccessTokenFormat, ClientAuthenticationMethod, ServiceAccount};
 use claviger::oidc::client_assertion::TYPE;
+use claviger::oidc::service_account_token::ClusterIssuer;
+use claviger::store::Store;
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{ISSUER, Issue, TestApp, TestResponse, basic, encode, secret, token_request};
 use crate::browser::{Browser, Form, PASSWORD, REQUEST, answered, app_with_ada, authorize_path, location};
-use crate::client_keys::KEYS;
+use crate::client_keys::{KEYS, OTHER_KEYS};
 use crate::fixtures;
 
 const URN: &str = "urn:ietf:params:oauth:request_uri:";
 const AFTER: &str = "https://shop.example.org/signed-out";
+const CLUSTER: &str = "https://kubernetes.default.svc";
 
 /// What a value is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,13 +37,15 @@ enum Kind {
     CsrfToken,
     ClientSecret,
     ClientAssertion,
+    ServiceAccountToken,
     RequestObject,
+    DpopProof,
     PushedRequest,
     DeviceCode,
     UserCode,
 }
 
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 21] = [
     Kind::Code,
     Kind::RefreshToken,
     Kind::JwtAccessToken,
@@ -56,7 +61,9 @@ const KINDS: [Kind; 19] = [
     Kind::CsrfToken,
     Kind::ClientSecret,
     Kind::ClientAssertion,
+    Kind::ServiceAccountToken,
     Kind::RequestObject,
+    Kind::DpopProof,
     Kind::PushedRequest,
     Kind::DeviceCode,
     Kind::UserCode,
@@ -82,13 +89,14 @@ enum Place {
     ClientSecret,
     ClientAssertion,
     RequestObject,
+    DpopProof,
     PushedRequest,
     DeviceCode,
     UserCode,
 }
 
 /// Every place, what it takes, and its answer to the rest.
-const PLACES: [(Place, &[Kind], &str); 20] = [
+const PLACES: [(Place, &[Kind], &str); 21] = [
     (Place::Code, &[Kind::Code], "400 invalid_grant"),
     (Place::RefreshToken, &[Kind::RefreshToken], "400 invalid_grant"),
     (
@@ -118,7 +126,7 @@ const PLACES: [(Place, &[Kind], &str); 20] = [
     (Place::ClientSecret, &[Kind::ClientSecret], "401 invalid_client"),
     (
         Place::ClientAssertion,
-        &[Kind::ClientAssertion],
+        &[Kind::ClientAssertion, Kind::ServiceAccountToken],
         "401 invalid_client",
     ),
     (
@@ -126,6 +134,7 @@ const PLACES: [(Place, &[Kind], &str); 20] = [
         &[Kind::RequestObject],
         "invalid_request_object",
     ),
+    (Place::DpopProof, &[Kind::DpopProof], "400 invalid_dpop_proof"),
     (Place::PushedRequest, &[Kind::PushedRequest], "400 page"),
     (Place::DeviceCode, &[Kind::DeviceCode], "400 invalid_grant"),
     (Place::UserCode, &[Kind::UserCode], "400 page"),
@@ -159,6 +168,11 @@ impl Values<'_> {
 
 async fn app() -> TestApp {
     let app = app_with_ada().await;
+    let cluster = ClusterIssuer {
+        issuer: CLUSTER.to_owned(),
+        jwks: OTHER_KEYS.jwks(),
+    };
+    app.store.note_cluster_issuer(cluster).await.unwrap();
     register(&app, AccessTokenFormat::Jwt).await;
     app
 }
@@ -168,6 +182,10 @@ async fn register(app: &TestApp, format: AccessTokenFormat) {
         registration.client.access_token_format = format;
         registration.client.post_logout_redirect_uris = vec![AFTER.to_owned()];
         registration.client.jwks = KEYS.jwks();
+        registration.client.service_accounts = vec![ServiceAccount {
+            name: "shop".to_owned(),
+            uid: Some("1".to_owned()),
+        }];
         registration
             .client
             .token_endpoint_auth_methods
@@ -189,6 +207,14 @@ fn request_object(app: &TestApp) -> String {
     KEYS.sign(&json!({ "alg": "ES256", "typ": "oauth-authz-req+jwt" }), &claims)
 }
 
+fn dpop_proof(app: &TestApp, jti: &str) -> String {
+    let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": KEYS.public_jwk("ES256") });
+    let claims = json!({
+        "jti": jti, "htm": "POST", "htu": format!("{ISSUER}/api/token/v2"), "iat": app.now().as_second(),
+    });
+    KEYS.sign(&header, &claims)
+}
+
 fn client_assertion(app: &TestApp, jti: &str) -> String {
     let now = app.now().as_second();
     let claims =
@@ -199,6 +225,15 @@ fn client_assertion(app: &TestApp, jti: &str) -> String {
 /// What a `request_uri` ends with: the rest is the same for all.
 fn name_of(request_uri: &str) -> String {
     request_uri.strip_prefix(URN).unwrap().to_owned()
+}
+
+fn service_account_token(app: &TestApp) -> String {
+    let now = app.now().as_second();
+    let claims = json!({
+        "iss": CLUSTER, "sub": "system:serviceaccount:team-a:shop", "aud": [ISSUER], "iat": now, "exp": now + 3600,
+        "kubernetes.io": { "namespace": "team-a", "serviceaccount": { "name": "shop", "uid": "1" } },
+    });
+    OTHER_KEYS.sign(&json!({ "alg": "RS256", "kid": "rsa" }), &claims)
 }
 
 async fn values(app: &TestApp) -> Values<'_> {
@@ -240,7 +275,9 @@ async fn values(app: &TestApp) -> Values<'_> {
         (Kind::CsrfToken, sign_out.field("csrf_token").to_owned()),
         (Kind::ClientSecret, secret("shop")),
         (Kind::ClientAssertion, client_assertion(app, &code)),
+        (Kind::ServiceAccountToken, service_account_token(app)),
         (Kind::RequestObject, request_object(app)),
+        (Kind::DpopProof, dpop_proof(app, &code)),
         (Kind::PushedRequest, name_of(&text(&pushed, "request_uri"))),
         (Kind::DeviceCode, text(&device, "device_code")),
         (Kind::UserCode, text(&device, "user_code")),
@@ -322,11 +359,18 @@ async fn present(app: &TestApp, values: &Values<'_>, place: Place, value: &str) 
             let form = [
                 ("grant_type", "refresh_token"),
                 ("refresh_token", "x"),
+                ("client_id", "team-a.shop"),
                 ("client_assertion_type", TYPE),
                 ("client_assertion", value),
             ];
             let answer = json_answer(&app.send(token_request(None, &form)).await);
             answer.replace("400 invalid_grant", ACCEPTED)
+        }
+        Place::DpopProof => {
+            let form = [("grant_type", "client_credentials")];
+            let mut request = token_request(Some(&basic("shop", &secret("shop"))), &form);
+            request.headers_mut().insert("dpop", value.parse().unwrap());
+            json_answer(&app.send(request).await)
         }
         Place::RequestObject => {
             let parameters = [

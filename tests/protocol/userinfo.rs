@@ -162,7 +162,7 @@ async fn rule_58_refusals_carry_a_challenge() {
         assert_eq!(response.status, StatusCode::UNAUTHORIZED);
         assert_eq!(
             response.header("www-authenticate"),
-            Some(r#"Bearer realm="claviger""#)
+            Some(r#"Bearer realm="claviger", DPoP algs="RS256 PS256 ES256 EdDSA""#)
         );
     }
     assert_invalid_token(&app.userinfo("nonsense").await);

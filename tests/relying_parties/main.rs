@@ -10,17 +10,22 @@ mod page;
 mod stage;
 mod visit;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use testbed::browser::Page;
-use testbed::tools;
+use testbed::{poll, tools};
 use url::Url;
 
 use crate::app::App;
 use crate::stage::Stage;
 use crate::visit::Visitor;
+
+/// How long an app may take to be told.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where an app of a page shows who is there, and how a person signs in and out.
 struct Way {
@@ -29,6 +34,8 @@ struct Way {
     sign_out: SignOut,
     end: End,
     shown: &'static [Fact],
+    /// Whether it hears that a person signed out of claviger itself.
+    told: bool,
 }
 
 /// How a person signs out of an app.
@@ -72,6 +79,7 @@ const OWN: Way = Way {
     sign_out: SignOut::Link("/sign-out"),
     end: End::App,
     shown: &[Fact::Subject, Fact::Email, Fact::Group],
+    told: false,
 };
 
 /// Plays a visit to the app of a page, or says that what it needs cannot be installed.
@@ -121,7 +129,27 @@ async fn sign_in_and_out(stage: &Stage, app: &mut App, way: &Way) -> Result<()> 
         !visitor.is_known(&home).await?,
         "the app still knows who was there"
     );
+    if way.told {
+        signs_out_at_claviger(stage, app, way, &visitor).await?;
+    }
     Ok(())
+}
+
+/// The person signs in again, and out at claviger: the app, which they do not visit, hears of it.
+async fn signs_out_at_claviger(stage: &Stage, app: &App, way: &Way, visitor: &Visitor<'_>) -> Result<()> {
+    let home = app.url(way.home)?;
+    visitor.open(&app.url(way.sign_in)?).await?;
+    anyhow::ensure!(
+        visitor.is_known(&home).await?,
+        "the app does not know who signed in again"
+    );
+    visitor
+        .leave(&format!("{}/logout", stage.issuer()).parse()?)
+        .await?;
+    poll::until("the app to be told", PATIENCE, async || {
+        Ok((!visitor.is_known(&home).await?).then_some(()))
+    })
+    .await
 }
 
 /// The app shows what our tokens say.
@@ -157,7 +185,7 @@ fn oauth4webapi() -> Result<()> {
 
 #[test]
 fn express_openid_connect() -> Result<()> {
-    visit("express-openid-connect", &OWN)
+    visit("express-openid-connect", &Way { told: true, ..OWN })
 }
 
 #[test]
@@ -180,6 +208,7 @@ fn mod_auth_openidc_of_apache() -> Result<()> {
     let way = Way {
         sign_in: "/",
         sign_out: SignOut::Link("/callback?logout="),
+        told: true,
         ..OWN
     };
     visit("apache", &way)
@@ -205,6 +234,7 @@ fn jupyterhub_with_oauthenticator() -> Result<()> {
         sign_out: SignOut::Link("/hub/logout"),
         end: End::Claviger,
         shown: &[Fact::Subject],
+        told: false,
     };
     visit("jupyterhub", &way)
 }

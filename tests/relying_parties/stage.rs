@@ -64,7 +64,8 @@ impl Stage {
             folder.write("tls.key", &pair.key)?,
         );
         let authority_file = folder.write("ca.crt", authority.pem())?;
-        let (installation, kubectl, person) = runtime.block_on(start(tls, authority.pem()))?;
+        let (installation, kubectl, person) =
+            runtime.block_on(start(tls, authority.pem(), &authority_file))?;
         Ok(Self {
             installation,
             kubectl,
@@ -93,7 +94,11 @@ impl Stage {
     }
 }
 
-async fn start(tls: (PathBuf, PathBuf), authority: &str) -> Result<(Installation, Kubectl, Person)> {
+async fn start(
+    tls: (PathBuf, PathBuf),
+    authority: &str,
+    authority_file: &Path,
+) -> Result<(Installation, Kubectl, Person)> {
     let address = Address::choose()?;
     let issuer = address.issuer("").replacen("http", "https", 1);
     let cluster = Cluster::start(ClusterOptions {
@@ -105,6 +110,11 @@ async fn start(tls: (PathBuf, PathBuf), authority: &str) -> Result<(Installation
     let account = installation::install_chart(&cluster, &release).await?;
     let mut options = InstallationOptions::new(Path::new(env!("CARGO_BIN_EXE_claviger")));
     options.tls = Some(tls);
+    // The apps are on this machine, and so claviger reaches them where they are told that somebody signed out.
+    options.arguments = vec![
+        "--allow-egress=127.0.0.1".to_owned(),
+        format!("--extra-ca={}", authority_file.display()),
+    ];
     let installation = Installation::start_on(cluster, address, release, account, options).await?;
     let kubectl = Kubectl::new(&installation.cluster.kubeconfig())?;
     kubectl.run(&["create", "namespace", NAMESPACE]).await?;

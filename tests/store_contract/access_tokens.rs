@@ -30,6 +30,7 @@ fn token(bench: &Bench, basis: &str, handle: &str, seconds: i64) -> AccessTokenR
             scope: "openid".into(),
             auth_time: Some(1),
             groups: None,
+            cnf: None,
         },
     }
 }

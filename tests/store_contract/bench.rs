@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use claviger::clock::{Clock, Timestamp};
 use claviger::oidc::identifier::{GrantId, ResourceUid};
+use claviger::oidc::thumbprint::Thumbprint;
 use claviger::store::memory::MemoryStore;
 use claviger::store::records::{CodeBinding, GrantRecord, SessionRecord};
 use claviger::store::sled::{SledSettings, SledStore};
@@ -86,12 +87,18 @@ impl Bench {
 
     /// As [`Bench::signed_in`], with a code issued; `offline` says whether its grant outlives the session.
     pub(crate) async fn issued(&self, offline: bool) -> GrantRecord {
+        self.issued_for_key(offline, None).await
+    }
+
+    /// As [`Bench::issued`], with a code that is bound to a key.
+    pub(crate) async fn issued_for_key(&self, offline: bool, dpop_jkt: Option<Thumbprint>) -> GrantRecord {
         let session = self.signed_in().await;
         let grant = GrantRecord {
             offline,
             ..fixtures::grant(GRANT, &session, CLIENT, self.now())
         };
-        let code = fixtures::authorization_code(CODE, &grant, CLIENT, self.now());
+        let mut code = fixtures::authorization_code(CODE, &grant, CLIENT, self.now());
+        code.binding.dpop_jkt = dpop_jkt;
         let issued = self
             .store
             .issue_authorization_code(Some(fixtures::hash(HANDLE)), grant.clone(), code, None)
@@ -136,6 +143,7 @@ impl Bench {
             .rotate_refresh_token(
                 &fixtures::hash(token),
                 &uid(client),
+                None,
                 fixtures::refresh_token(successor, self.now()),
             )
             .await

@@ -90,6 +90,28 @@ pub(crate) async fn rule_26_a_code_is_redeemed_once_by_64_at_once(bench: &Bench)
     assert_eq!(stored, 1);
 }
 
+/// A code that was asked for with a key needs a proof of that key: another or none neither spends it nor, once it is spent,
+/// revokes what came of it. One that was asked for without is bound to none.
+pub(crate) async fn rule_45_a_code_is_bound_to_its_key(bench: &Bench) {
+    let jkt = |name: &str| Some(fixtures::thumbprint(name));
+    let unbound = fixtures::code_binding(CLIENT);
+    bench.issued_for_key(false, jkt("a")).await;
+    let with = |key| CodeBinding {
+        dpop_jkt: key,
+        ..unbound.clone()
+    };
+    for wrong in [None, jkt("b")] {
+        assert_eq!(bench.redeem_with(with(wrong)).await, "mismatch");
+    }
+    assert_eq!(bench.redeem_with(with(jkt("a"))).await, "fresh");
+    for wrong in [None, jkt("b")] {
+        assert_eq!(bench.redeem_with(with(wrong)).await, "mismatch");
+    }
+    assert!(bench.grant_is_live().await);
+    assert_eq!(bench.redeem_with(with(jkt("a"))).await, "replayed");
+    assert!(!bench.grant_is_live().await);
+}
+
 /// Client, redirect URI and challenge each alone refuse a code, whether they differ, are missing or are too many; none of
 /// them burns it, before or after its redemption. Expiry alone refuses it too.
 pub(crate) async fn rule_27_each_mismatch_alone_is_fatal(bench: &Bench) {

@@ -20,6 +20,7 @@ mod codes;
 mod device_codes;
 mod expiry;
 mod grants;
+mod logout_notices;
 mod pushed_requests;
 mod refresh_tokens;
 mod resource_identifiers;
@@ -77,6 +78,7 @@ for_each_back_end! {
     belonging {
         the_first_cluster_stays,
         the_first_keyring_stays,
+        rule_32b_the_keys_of_the_cluster_are_the_newest,
         a_store_is_provisioned_once,
     }
     clients {
@@ -144,6 +146,7 @@ for_each_back_end! {
         rule_26_a_replayed_code_revokes_the_grant,
         rule_26_a_code_is_redeemed_once_by_64_at_once,
         rule_27_each_mismatch_alone_is_fatal,
+        rule_45_a_code_is_bound_to_its_key,
         rule_12_a_verifier_without_a_challenge_is_a_mismatch,
         rule_27_expiry_alone_is_fatal,
         a_code_is_good_until_its_expiry,
@@ -177,6 +180,8 @@ for_each_back_end! {
         rule_36_a_token_is_bound_to_its_client,
         rule_36_a_reused_ancestor_revokes_the_family,
         rule_37_two_rotations_at_once_revoke_the_family,
+        rule_45_a_token_is_bound_to_its_key,
+        a_token_may_stay_the_one_that_it_is,
         rule_37_64_rotations_at_once_revoke_the_family,
         rule_38_a_token_dies_idle,
         rule_38_a_family_dies_at_its_absolute_end,
@@ -188,6 +193,17 @@ for_each_back_end! {
         rule_32_a_jti_counts_once_for_64_at_once,
         rule_88_a_client_has_room_for_so_many_jtis,
         a_removed_client_takes_its_jtis_with_it,
+    }
+    logout_notices {
+        rule_73_every_end_is_told,
+        rule_74_a_session_that_nobody_ended_is_not_told,
+        rule_74_only_participants_are_told,
+        rule_74_a_session_is_told_by_the_names_that_a_client_knows,
+        rule_73_the_end_of_everything_is_told_without_sid,
+        rule_73_a_claim_comes_back_until_it_is_ended,
+        rule_73_clients_are_told_in_turn,
+        rule_88_what_waits_for_a_client_is_bounded,
+        rule_74_a_client_is_asked_as_it_is_now,
     }
     throttle {
         rule_68_the_wait_grows_and_ends,

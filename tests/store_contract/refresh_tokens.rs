@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger::clock::later;
+use claviger::oidc::thumbprint::Thumbprint;
 use claviger::store::records::NewRefreshToken;
 
 use crate::bench::{Bench, CLIENT, REFRESH, name_of_rotation, uid};
@@ -51,6 +52,68 @@ pub(crate) async fn rule_36_a_token_is_bound_to_its_client(bench: &Bench) {
     assert!(bench.grant_is_live().await);
 }
 
+/// A token that is bound to a key needs a proof of it, and its successor does too: whoever has another or none neither spends
+/// the token nor, once it is spent, ends its grant. A token that is bound to none takes any.
+pub(crate) async fn rule_45_a_token_is_bound_to_its_key(bench: &Bench) {
+    bench.redeemed(true).await;
+    let key = |name: &str| Some(fixtures::thumbprint(name));
+    let rotate = async |proven: Option<Thumbprint>, token: &str, successor: &str, binds: bool| {
+        let successor = NewRefreshToken {
+            dpop_jkt: proven.clone().filter(|_| binds),
+            ..fixtures::refresh_token(successor, bench.now())
+        };
+        let outcome = bench
+            .store
+            .rotate_refresh_token(&fixtures::hash(token), &uid(CLIENT), proven.as_ref(), successor)
+            .await;
+        name_of_rotation(&outcome.unwrap())
+    };
+    assert_eq!(rotate(key("a"), REFRESH, "unbound", false).await, "rotated");
+    assert_eq!(rotate(key("b"), "unbound", "bound", true).await, "rotated");
+    for wrong in [None, key("a")] {
+        assert_eq!(rotate(wrong, "bound", "stolen", true).await, "mismatch");
+    }
+    assert_eq!(rotate(key("b"), "bound", "next", false).await, "rotated");
+    for token in ["bound", "next"] {
+        for wrong in [None, key("a")] {
+            assert_eq!(rotate(wrong, token, "stolen", true).await, "mismatch");
+        }
+    }
+    assert!(bench.grant_is_live().await);
+    assert_eq!(rotate(key("b"), "bound", "stolen", true).await, "reused");
+    assert!(!bench.grant_is_live().await);
+}
+
+/// A token that is used without a successor is good again, for its client and key, until it was not used for its idle time or
+/// its grant ends; one that was spent before is known to be.
+pub(crate) async fn a_token_may_stay_the_one_that_it_is(bench: &Bench) {
+    let grant = bench.redeemed(true).await;
+    let use_it = async |client: &str, token: &str| {
+        let idle_until = later(bench.now(), DAY * 14);
+        let outcome = bench
+            .store
+            .use_refresh_token(&fixtures::hash(token), &uid(client), None, idle_until)
+            .await;
+        name_of_rotation(&outcome.unwrap())
+    };
+    for _ in 0..6 {
+        bench.advance(DAY * 13);
+        bench.store.sweep(100).await.unwrap();
+        assert_eq!(use_it("other", REFRESH).await, "mismatch");
+        assert_eq!(use_it(CLIENT, REFRESH).await, "rotated");
+        assert_eq!(use_it(CLIENT, REFRESH).await, "rotated");
+    }
+    let hash = fixtures::hash(REFRESH);
+    let (token, _) = bench.store.refresh_token(&hash).await.unwrap().unwrap();
+    assert_eq!((token.spent_at, token.expires_at), (None, grant.expires_at));
+    assert_eq!(bench.rotate(REFRESH, "second").await, "rotated");
+    assert_eq!(use_it(CLIENT, "second").await, "rotated");
+    assert_eq!(use_it(CLIENT, REFRESH).await, "reused");
+    assert_eq!(use_it(CLIENT, "second").await, "refused");
+    bench.clock.set(grant.expires_at);
+    assert_eq!(use_it(CLIENT, "second").await, "unknown");
+}
+
 /// A reused ancestor revokes the whole family, however old it is.
 pub(crate) async fn rule_36_a_reused_ancestor_revokes_the_family(bench: &Bench) {
     bench.redeemed(true).await;
@@ -85,7 +148,7 @@ async fn rotate_at_once(bench: &Bench, callers: usize) {
                 together.wait().await;
                 let successor = fixtures::refresh_token(&format!("successor {number}"), now);
                 let outcome = store
-                    .rotate_refresh_token(&fixtures::hash(REFRESH), &uid(CLIENT), successor)
+                    .rotate_refresh_token(&fixtures::hash(REFRESH), &uid(CLIENT), None, successor)
                     .await
                     .unwrap();
                 name_of_rotation(&outcome)

@@ -20,6 +20,9 @@ What the schema cannot say in words that help. The first template that needs one
 {{- end -}}
 {{- include "claviger.checks.reach" . -}}
 {{- include "claviger.checks.tls" . -}}
+{{- if and .Values.egress.extraCa.configMap (not .Values.egress.extraCa.key) -}}
+{{- fail "egress.extraCa.key is required with egress.extraCa.configMap: the key of the ConfigMap with the certificates" -}}
+{{- end -}}
 {{- include "claviger.checks.extra" . -}}
 {{- end -}}
 
@@ -128,6 +131,8 @@ What the schema cannot say in words that help. The first template that needs one
 --admin-socket: nothing, its place in the pod is fixed
 --signing-key-rotation: keyring.signingKeyRotation
 --trusted-proxies: trustedProxies
+--allow-egress: egress.allow
+--extra-ca: egress.extraCa
 --rate-limit-authorize: rateLimits.authorize
 --rate-limit-login: rateLimits.login
 --rate-limit-token: rateLimits.token

@@ -13,7 +13,7 @@ use crate::controller::reconciler::{CLAIM_PAUSE, Next};
 use crate::crd::v1alpha1::condition::reason;
 use crate::crd::v1alpha1::{OidcClient, OidcClientStatus};
 use crate::keyring::Keyring;
-use crate::oidc::client::{Client, ConsentPolicy, TokenSigning};
+use crate::oidc::client::{Client, ConsentPolicy, ServiceAccount, TokenSigning};
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::records::{ClientRecord, ClientRegistration, ObservedRotation, SecretVersion};
@@ -50,7 +50,7 @@ pub(super) async fn register(
         }
         known => known,
     };
-    if let Some(verdict) = signing_key_not_ready(&context.keyring.current(), valid.client.signing) {
+    if let Some(verdict) = signing_key_not_ready(&context.keyring.current(), valid.client.token_signing()) {
         return Ok(Registered::Refused(verdict, Next::Waiting(KEY_PAUSE)));
     }
     let event = if known.is_some() {
@@ -158,6 +158,12 @@ pub(super) async fn restrict_at_once(
     let Some(record) = known else { return Ok(None) };
     let may_skip = context.settings.allow_consent_skip;
     let resource_identifiers = resources::not_of_others(context, &record.client).await?;
+    let is_named = |account: &ServiceAccount| {
+        let mut named = resource.spec.service_accounts.iter();
+        named.any(|reference| reference.name == account.name)
+    };
+    let mut service_accounts = record.client.service_accounts.clone();
+    service_accounts.retain(is_named);
     let restricted = Client {
         suspended: record.client.suspended || resource.spec.suspend,
         consent: match record.client.consent {
@@ -165,13 +171,23 @@ pub(super) async fn restrict_at_once(
             consent => consent,
         },
         resource_identifiers,
+        service_accounts,
         ..record.client.clone()
     };
-    if restricted == record.client {
+    with_client(context, record, restricted).await
+}
+
+/// Registers `client` in place of the one of `record`, and nothing else of it.
+pub(super) async fn with_client(
+    context: &ControllerContext,
+    record: ClientRecord,
+    client: Client,
+) -> Result<Option<ClientRecord>, StoreError> {
+    if client == record.client {
         return Ok(Some(record));
     }
     let registration = ClientRegistration {
-        client: restricted,
+        client,
         resource: record.resource,
         secret_name: record.secret_name,
         initial_secret_versions: record.secret_versions,

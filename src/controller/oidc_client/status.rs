@@ -171,6 +171,20 @@ pub(super) fn build(
 
 /// What whoever registered the client should know of it, although they chose it.
 fn warning(client: &RegisteredClient) -> Option<Verdict> {
+    let missing = client
+        .service_accounts
+        .iter()
+        .find(|account| account.uid.is_none());
+    if let Some(missing) = missing {
+        return Some(Verdict::yes(
+            reason::SERVICE_ACCOUNT_MISSING,
+            format!(
+                "the ServiceAccount {} of spec.serviceAccounts does not exist in this namespace, so no pod authenticates by it; \
+                 make it, claviger looks once a minute",
+                missing.name
+            ),
+        ));
+    }
     (!client.requires_pkce()).then(|| {
         Verdict::yes(
             reason::PKCE_OPTIONAL,

@@ -3,7 +3,9 @@
 
 mod client_id;
 mod jwks;
+mod profile;
 mod resources;
+mod service_accounts;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +26,7 @@ use crate::oidc::client::{
     TokenSigning,
 };
 use crate::oidc::grant_type::GrantType;
-use crate::oidc::redirect_uri::RedirectUri;
+use crate::oidc::redirect_uri::{self, RedirectUri};
 use crate::oidc::scope::{self, ScopeSet};
 use crate::oidc::sector_identifier::sector_identifier;
 use crate::oidc::signing_algorithm::SigningAlgorithm;
@@ -75,6 +77,8 @@ pub(super) fn validate(
         description,
         redirect_uris,
         post_logout_redirect_uris,
+        backchannel_logout_uri,
+        backchannel_logout_session_required,
         allowed_origins,
         grant_types,
         scopes,
@@ -84,11 +88,14 @@ pub(super) fn validate(
         token_endpoint_auth_methods,
         jwks,
         require_signed_request_object,
+        service_accounts,
         pkce,
         require_pushed_authorization_requests,
+        dpop_bound_access_tokens,
         consent,
         default_max_age,
         subject_type,
+        profile,
         tokens,
         access,
         secret,
@@ -97,21 +104,13 @@ pub(super) fn validate(
     } = &resource.spec;
 
     let methods = methods_of(token_endpoint_auth_methods)?;
-    let jwks = jwks::keys(jwks.as_ref(), &methods)?;
+    let service_accounts = service_accounts::accounts(service_accounts, &methods, known)?;
+    let jwks = jwks::keys(jwks.as_ref(), &methods, &service_accounts)?;
     let grant_types = grant_types_of(grant_types, redirect_uris, &methods)?;
-    can_be_redirected_to("spec.redirectUris", redirect_uris)?;
-    can_be_redirected_to("spec.postLogoutRedirectUris", post_logout_redirect_uris)?;
-    for (index, origin) in allowed_origins.iter().enumerate() {
-        AllowedOrigin::parse(origin)
-            .map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why.to_string()))?;
-    }
+    check_addresses(&resource.spec)?;
     resources::audiences(audiences, &settings.issuer)?;
     resources::identifiers(resource_identifiers, &settings.issuer)?;
-    let secret_name = secret
-        .as_ref()
-        .and_then(|crd::SecretSettings { name }| name.clone())
-        .unwrap_or_else(|| format!("{}-oidc", key.name));
-    not_reserved(&key, &secret_name, settings)?;
+    let secret_name = secret_name_of(&key, secret.as_ref(), settings)?;
     let scopes = scopes_of(scopes)?;
     let client = Client {
         uid,
@@ -121,13 +120,17 @@ pub(super) fn validate(
         description: shown("spec.description", description.as_deref(), 512)?,
         redirect_uris: redirect_uris.clone(),
         post_logout_redirect_uris: post_logout_redirect_uris.clone(),
+        backchannel_logout_uri: backchannel_logout_uri.clone(),
+        backchannel_logout_session_required: *backchannel_logout_session_required,
         allowed_origins: allowed_origins.clone(),
         grant_types,
         scopes: scopes.iter().copied().collect::<ScopeSet>(),
         require_signed_request_object: jwks::required(*require_signed_request_object, &jwks)?,
         jwks,
+        service_accounts,
         pkce: pkce_of(*pkce, token_endpoint_auth_methods)?,
         require_pushed_authorization_requests: *require_pushed_authorization_requests,
+        dpop_bound_access_tokens: *dpop_bound_access_tokens,
         token_endpoint_auth_methods: methods,
         consent: consent_of(*consent, settings)?,
         default_max_age: default_max_age
@@ -141,9 +144,11 @@ pub(super) fn validate(
         resource_identifiers: resource_identifiers.clone(),
         resource_namespaces: resources::namespaces(resource_access.as_ref())?,
         signing: tokens.as_ref().map(signing).unwrap_or_default(),
+        profile: profile.map(profile::of),
         access: access.as_ref().map(access_of).unwrap_or_default(),
         suspended: *suspend,
     };
+    profile::check(&client, tokens.as_ref())?;
     Ok(ValidClient {
         resource: key,
         generation: resource.metadata.generation,
@@ -155,11 +160,45 @@ pub(super) fn validate(
     })
 }
 
+/// Where people, scripts and claviger itself go.
+fn check_addresses(spec: &OidcClientSpec) -> Result<(), Verdict> {
+    can_be_redirected_to("spec.redirectUris", &spec.redirect_uris)?;
+    can_be_redirected_to("spec.postLogoutRedirectUris", &spec.post_logout_redirect_uris)?;
+    backchannel_logout_of(
+        spec.backchannel_logout_uri.as_deref(),
+        spec.backchannel_logout_session_required,
+    )?;
+    for (index, origin) in spec.allowed_origins.iter().enumerate() {
+        AllowedOrigin::parse(origin)
+            .map_err(|why| invalid(&format!("spec.allowedOrigins[{index}]"), &why.to_string()))?;
+    }
+    Ok(())
+}
+
 fn can_be_redirected_to(field: &str, uris: &[String]) -> Result<(), Verdict> {
     for (index, uri) in uris.iter().enumerate() {
         RedirectUri::parse(uri).map_err(|why| invalid(&format!("{field}[{index}]"), &why.to_string()))?;
     }
     Ok(())
+}
+
+fn backchannel_logout_of(uri: Option<&str>, session_required: bool) -> Result<(), Verdict> {
+    const FIELD: &str = "spec.backchannelLogoutUri";
+    match uri {
+        None if session_required => Err(invalid(
+            "spec.backchannelLogoutSessionRequired",
+            "needs spec.backchannelLogoutUri, without which the app is told nothing",
+        )),
+        None => Ok(()),
+        Some(uri) => {
+            RedirectUri::parse(uri).map_err(|why| invalid(FIELD, &why.to_string()))?;
+            if redirect_uri::takes_forms(uri) {
+                Ok(())
+            } else {
+                Err(invalid(FIELD, "must be https: claviger itself goes there"))
+            }
+        }
+    }
 }
 
 fn consent_of(given: crd::Consent, settings: &ControllerSettings) -> Result<ConsentPolicy, Verdict> {
@@ -426,6 +465,18 @@ fn shown(field: &str, text: Option<&str>, longest: usize) -> Result<Option<Strin
     let Some(text) = text else { return Ok(None) };
     crate::controller::text::shown(text, longest).map_err(|why| invalid(field, why))?;
     Ok(Some(text.to_owned()))
+}
+
+fn secret_name_of(
+    key: &ResourceRef,
+    secret: Option<&crd::SecretSettings>,
+    settings: &ControllerSettings,
+) -> Result<String, Verdict> {
+    let secret_name = secret
+        .and_then(|crd::SecretSettings { name }| name.clone())
+        .unwrap_or_else(|| format!("{}-oidc", key.name));
+    not_reserved(key, &secret_name, settings)?;
+    Ok(secret_name)
 }
 
 fn not_reserved(key: &ResourceRef, secret_name: &str, settings: &ControllerSettings) -> Result<(), Verdict> {

@@ -39,6 +39,10 @@ pub mod reason {
     pub const ROTATION_POSTPONED: &str = "RotationPostponed";
     /// `spec.pkce` is `Optional`.
     pub const PKCE_OPTIONAL: &str = "PkceOptional";
+    /// A ServiceAccount of `spec.serviceAccounts` does not exist.
+    pub const SERVICE_ACCOUNT_MISSING: &str = "ServiceAccountMissing";
+    /// The cluster does not say by which keys it signs tokens of ServiceAccounts.
+    pub const CLUSTER_KEYS_UNAVAILABLE: &str = "ClusterKeysUnavailable";
     /// Another resource holds the client id.
     pub const CLIENT_ID_CONFLICT: &str = "ClientIdConflict";
     /// Another resource holds one of the resource identifiers.

@@ -1,6 +1,10 @@
 //! `OidcClient`: an app that signs people in.
 
 #![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+#![expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, by its name in RFC 7591"
+)]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -61,10 +65,13 @@ use super::schema;
 #[x_kube(validation = Rule::new("!('none' in self.tokenEndpointAuthMethods) || size(self.tokenEndpointAuthMethods) == 1")
     .message("tokenEndpointAuthMethods with none (a public client) cannot have another method beside it")
     .field_path(".tokenEndpointAuthMethods"))]
-#[x_kube(validation = Rule::new("!('private_key_jwt' in self.tokenEndpointAuthMethods) || has(self.jwks)")
-    .message("jwks is required with the method private_key_jwt: the public keys of what the app signs with")
+#[x_kube(validation = Rule::new("!('private_key_jwt' in self.tokenEndpointAuthMethods) || has(self.jwks) || has(self.serviceAccounts)")
+    .message("jwks, the public keys of what the app signs with, or serviceAccounts is required with the method private_key_jwt")
     .reason(Reason::FieldValueRequired)
     .field_path(".jwks"))]
+#[x_kube(validation = Rule::new("!has(self.serviceAccounts) || 'private_key_jwt' in self.tokenEndpointAuthMethods")
+    .message("serviceAccounts needs tokenEndpointAuthMethods with private_key_jwt: a token of a ServiceAccount is a client assertion")
+    .field_path(".serviceAccounts"))]
 #[x_kube(validation = Rule::new("!('client_credentials' in self.grantTypes) || !('none' in self.tokenEndpointAuthMethods)")
     .message("grantTypes with client_credentials needs a client that authenticates: anybody can say that they are a public client (none)")
     .field_path(".grantTypes"))]
@@ -74,6 +81,30 @@ use super::schema;
 #[x_kube(validation = Rule::new("self.pkce != 'Optional' || !('none' in self.tokenEndpointAuthMethods)")
     .message("pkce cannot be Optional for a public client (tokenEndpointAuthMethods: [none]), whose codes nothing else protects")
     .field_path(".pkce"))]
+#[x_kube(validation = Rule::new("!self.backchannelLogoutSessionRequired || has(self.backchannelLogoutUri)")
+    .message("backchannelLogoutSessionRequired needs backchannelLogoutUri, without which the app is told nothing")
+    .field_path(".backchannelLogoutSessionRequired"))]
+#[x_kube(validation = Rule::new("!has(self.profile) || self.tokenEndpointAuthMethods == ['private_key_jwt']")
+    .message("profile FAPI2 needs tokenEndpointAuthMethods: [private_key_jwt] and jwks; secrets, which are the default, and public clients are not part of it")
+    .field_path(".tokenEndpointAuthMethods"))]
+#[x_kube(validation = Rule::new("!has(self.profile) || !has(self.serviceAccounts)")
+    .message("serviceAccounts cannot be with profile FAPI2, whose assertions count once; sign them with a key of jwks")
+    .field_path(".serviceAccounts"))]
+#[x_kube(validation = Rule::new("!has(self.profile) || self.pkce != 'Optional'")
+    .message("pkce cannot be Optional with profile FAPI2")
+    .field_path(".pkce"))]
+#[x_kube(validation = Rule::new("!has(self.profile) || !('urn:ietf:params:oauth:grant-type:device_code' in self.grantTypes)")
+    .message("grantTypes cannot hold urn:ietf:params:oauth:grant-type:device_code with profile FAPI2, whose requests are pushed")
+    .field_path(".grantTypes"))]
+#[x_kube(validation = Rule::new("!has(self.profile) || !has(self.redirectUris) || self.redirectUris.all(uri, uri.startsWith('https://'))")
+    .message("redirectUris must all be https with profile FAPI2")
+    .field_path(".redirectUris"))]
+#[x_kube(validation = Rule::new("!has(self.profile) || !has(self.jwks) || self.jwks.keys.all(key, !has(key.alg) || key.alg != 'RS256')")
+    .message("jwks must not hold a key for RS256 with profile FAPI2; leave alg out or make it PS256, and sign by that")
+    .field_path(".jwks"))]
+#[x_kube(validation = Rule::new("!has(self.profile) || !has(self.tokens) || ((!has(self.tokens.idTokenSignedResponseAlg) || self.tokens.idTokenSignedResponseAlg != 'RS256') && (!has(self.tokens.accessTokenSigningAlg) || self.tokens.accessTokenSigningAlg != 'RS256'))")
+    .message("tokens cannot be signed by RS256 with profile FAPI2; the default is ES256")
+    .field_path(".tokens"))]
 #[x_kube(validation = Rule::new("has(self.clientId) == has(oldSelf.clientId) && (!has(self.clientId) || self.clientId == oldSelf.clientId)")
     .message("clientId cannot be changed, since apps, tokens and consents hang on it; delete the OidcClient and make it again")
     .reason(Reason::FieldValueForbidden)
@@ -107,6 +138,18 @@ pub struct OidcClientSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::post_logout_redirect_uris")]
     pub post_logout_redirect_uris: Vec<String>,
+
+    /// Where the app is told that a session ended in which it was signed in (OpenID Connect Back-Channel Logout): claviger
+    /// posts a logout token there. An address that is not public is reached only where claviger runs with
+    /// `--allow-egress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::backchannel_logout_uri")]
+    pub backchannel_logout_uri: Option<String>,
+
+    /// Whether the app needs `sid` in each logout token. Without that it is also told, by `sub` alone, that everything of a
+    /// person ended, such as when they are disabled.
+    #[serde(default)]
+    pub backchannel_logout_session_required: bool,
 
     /// Origins whose scripts may call the token and userinfo endpoints (CORS).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -162,6 +205,12 @@ pub struct OidcClientSpec {
     #[serde(default)]
     pub require_signed_request_object: bool,
 
+    /// ServiceAccounts of the same namespace whose projected tokens authenticate the app, by the method `private_key_jwt`, so that
+    /// a pod has no secret at all. The token's audience is the issuer, and it lives for an hour at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::service_accounts")]
+    pub service_accounts: Vec<ServiceAccountReference>,
+
     /// Whether the app must use PKCE, with S256. `Optional` is for an app with a secret that cannot, and shows in the status
     /// as the condition Warning; what is asked for with a challenge always needs the verifier.
     #[serde(default)]
@@ -171,6 +220,12 @@ pub struct OidcClientSpec {
     /// that stands in the browser's address is then refused.
     #[serde(default)]
     pub require_pushed_authorization_requests: bool,
+
+    /// Whether the app proves a key of its own at every token request (DPoP, RFC 9449). A request without a proof is then
+    /// refused, and whoever steals an access token cannot use it. Without this the app may do so, and gets such tokens when
+    /// it does.
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
 
     /// When people are asked for consent: `Remember` asks once for a set of scopes, `Always` at every authorization, `Skip`
     /// never, which is accepted only where claviger runs with `--allow-consent-skip`.
@@ -187,6 +242,12 @@ pub struct OidcClientSpec {
     /// effect when people sign in anew, and the app then takes them for other people.
     #[serde(default)]
     pub subject_type: SubjectType,
+
+    /// `FAPI2` holds the app to the FAPI 2.0 Security Profile, whatever the other fields say: it authenticates by `private_key_jwt`,
+    /// pushes its requests, uses PKCE, proves a key by DPoP, has redirect URIs of https alone, and neither it nor claviger signs
+    /// by RS256. Its refresh tokens do not rotate. Fields that say otherwise are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
 
     /// What the app is given, how it is signed, and how long it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -281,6 +342,13 @@ pub enum TokenEndpointAuthMethod {
     None,
 }
 
+/// Names a ServiceAccount of the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAccountReference {
+    /// Its name.
+    pub name: String,
+}
+
 /// A JWK Set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JwkSet {
@@ -333,6 +401,18 @@ pub enum Pkce {
     #[default]
     Required,
     Optional,
+}
+
+/// What the app is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "a doc comment would turn the schema's enum into oneOf"
+)]
+pub enum Profile {
+    #[serde(rename = "FAPI2")]
+    Fapi2,
 }
 
 /// When people are asked for consent: `Remember` asks once for a set of scopes, `Always` at every authorization, `Skip`

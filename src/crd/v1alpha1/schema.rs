@@ -219,6 +219,39 @@ pub(super) fn secret_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// ServiceAccounts; never `default`, which every pod has that asks for nothing else.
+pub(super) fn service_accounts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 8,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "name": {
+                    "type": "string",
+                    "description": "The name of the ServiceAccount; `default` is refused, since every pod has it that asks for nothing else.",
+                    "minLength": 1,
+                    "maxLength": 253,
+                    "x-kubernetes-validations": [
+                        rule(
+                            r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+                            "must be the name of a ServiceAccount: lower-case letters, digits, - and .",
+                        ),
+                        rule(
+                            "self != 'default'",
+                            "cannot be default, which every pod of the namespace has that asks for nothing else; make a ServiceAccount for the app",
+                        ),
+                    ],
+                },
+            },
+        },
+    })
+}
+
 /// A key of a Secret.
 pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -242,40 +275,72 @@ pub(super) fn post_logout_redirect_uris(_: &mut SchemaGenerator) -> Schema {
     set(&redirect_uri(), 16)
 }
 
+/// Where logout tokens are posted: as a redirect URI, but claviger itself goes there, so an app's own scheme leads nowhere.
+pub(super) fn backchannel_logout_uri(_: &mut SchemaGenerator) -> Schema {
+    let mut rules = web_uri_rules();
+    rules.push(rule(
+        "self.startsWith('https:') || self.startsWith('http:')",
+        "must be https, like https://app.example.org/backchannel-logout",
+    ));
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 2048,
+        "x-kubernetes-validations": rules,
+    })
+}
+
 fn redirect_uri() -> Value {
+    let mut rules = web_uri_rules();
+    // RFC 8252 section 7.1; refuses javascript:, data: and file: as well.
+    rules.push(rule(
+        r"self.startsWith('https:') || self.startsWith('http:') || !self.matches('^[a-z][a-z0-9+.-]*:') || self.matches(r'^[a-z][a-z0-9+-]*\.[a-z0-9+.-]*:')",
+        "must be https, or an app's own scheme with a dot in it, like org.example.app:/callback",
+    ));
     json!({
         "type": "string",
         "minLength": 1,
         "maxLength": 2048,
-        "x-kubernetes-validations": [
-            // RFC 3986 section 2.
-            rule(
-                r#"self.matches(r"^[A-Za-z0-9._~:/?#@!$&'()*+,;=%\\\[\]-]*$")"#,
-                "must hold only the characters of a URI; percent-encode everything else",
-            ),
-            rule(r"!self.matches('%([^0-9A-Fa-f]|.[^0-9A-Fa-f]|.?$)')", "must have two hexadecimal digits after every %"),
-            rule("!self.contains('*')", "must not hold a *; there are no wildcards, list every URI in full"),
-            rule(r"!self.contains('\\')", "must not hold a backslash"),
-            // RFC 6749 section 3.1.2.
-            rule("!self.contains('#')", "must not have a fragment (#)"),
-            rule("self.matches('^[a-z][a-z0-9+.-]*:.')", "must be absolute, with its scheme in lower case, like https://app.example.org/callback"),
-            rule("!self.matches('^[a-z][a-z0-9+.-]*://[^/?#]*@')", "must not have a user name or password before the host"),
-            rule(
-                r"!self.startsWith('https:') || self.matches(r'^https://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?]|$)')",
-                "must have a host after https://",
-            ),
-            // RFC 8252 section 7.3.
-            rule(
-                r"!self.startsWith('http:') || self.matches(r'^http://(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]{1,5})?([/?]|$)')",
-                "must be https; plain http is for 127.0.0.1, [::1] and localhost only",
-            ),
-            // RFC 8252 section 7.1; refuses javascript:, data: and file: as well.
-            rule(
-                r"self.startsWith('https:') || self.startsWith('http:') || !self.matches('^[a-z][a-z0-9+.-]*:') || self.matches(r'^[a-z][a-z0-9+-]*\.[a-z0-9+.-]*:')",
-                "must be https, or an app's own scheme with a dot in it, like org.example.app:/callback",
-            ),
-        ],
+        "x-kubernetes-validations": rules,
     })
+}
+
+fn web_uri_rules() -> Vec<Value> {
+    vec![
+        // RFC 3986 section 2.
+        rule(
+            r#"self.matches(r"^[A-Za-z0-9._~:/?#@!$&'()*+,;=%\\\[\]-]*$")"#,
+            "must hold only the characters of a URI; percent-encode everything else",
+        ),
+        rule(
+            r"!self.matches('%([^0-9A-Fa-f]|.[^0-9A-Fa-f]|.?$)')",
+            "must have two hexadecimal digits after every %",
+        ),
+        rule(
+            "!self.contains('*')",
+            "must not hold a *; there are no wildcards, list every URI in full",
+        ),
+        rule(r"!self.contains('\\')", "must not hold a backslash"),
+        // RFC 6749 section 3.1.2.
+        rule("!self.contains('#')", "must not have a fragment (#)"),
+        rule(
+            "self.matches('^[a-z][a-z0-9+.-]*:.')",
+            "must be absolute, with its scheme in lower case, like https://app.example.org/callback",
+        ),
+        rule(
+            "!self.matches('^[a-z][a-z0-9+.-]*://[^/?#]*@')",
+            "must not have a user name or password before the host",
+        ),
+        rule(
+            r"!self.startsWith('https:') || self.matches(r'^https://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?]|$)')",
+            "must have a host after https://",
+        ),
+        // RFC 8252 section 7.3.
+        rule(
+            r"!self.startsWith('http:') || self.matches(r'^http://(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]{1,5})?([/?]|$)')",
+            "must be https; plain http is for 127.0.0.1, [::1] and localhost only",
+        ),
+    ]
 }
 
 /// A JWK Set of public keys (RFC 7517). The private member `d` is part of the schema so that it is refused by name; the API

@@ -9,7 +9,7 @@ use axum::http::header::{AUTHORIZATION, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::single_header;
+use super::{dpop, single_header};
 use crate::http::client_address;
 use crate::http::cors;
 use crate::http::form::Form;
@@ -19,6 +19,7 @@ use crate::login::network::Network;
 use crate::oidc::error::{Error, ErrorCode};
 use crate::oidc::identifier::ClientId;
 use crate::oidc::parameters::Parameters;
+use crate::provider::Provider;
 use crate::provider::answer::Answer;
 use crate::provider::client_request::{Admission, ClientRequest};
 
@@ -49,6 +50,7 @@ impl Admission for Asker {
 /// A request as it was received.
 pub(super) struct Received {
     pub(super) parameters: Parameters,
+    dpop: Vec<HeaderValue>,
     authorization: Option<HeaderValue>,
     origin: Option<HeaderValue>,
     asker: Asker,
@@ -70,6 +72,7 @@ impl Received {
         let authorization = single_header(request.headers(), &AUTHORIZATION)
             .map_err(|error| refusal(StatusCode::BAD_REQUEST, &error))?
             .cloned();
+        let dpop = dpop::values(request.headers());
         let origin = request.headers().get(ORIGIN).cloned();
         let network = client_address::network(request.extensions());
         let Form(parameters) = Form::from_request(request, &())
@@ -77,6 +80,7 @@ impl Received {
             .map_err(IntoResponse::into_response)?;
         Ok(Self {
             parameters,
+            dpop,
             authorization,
             origin,
             asker: Asker { limits, network },
@@ -87,6 +91,7 @@ impl Received {
     pub(super) fn as_request(&self) -> ClientRequest<'_> {
         ClientRequest {
             parameters: &self.parameters,
+            dpop: dpop::header(&self.dpop),
             authorization: self.authorization.as_ref().map(HeaderValue::as_bytes),
             origin: cors::origin_text(self.origin.as_ref()),
             admission: &self.asker,
@@ -94,7 +99,12 @@ impl Received {
     }
 
     /// The response to `answer`, for which `success` makes the body.
-    pub(super) fn respond<T>(&self, answer: &Answer<T>, success: impl FnOnce(&T) -> Response) -> Response {
+    pub(super) fn respond<T>(
+        &self,
+        provider: &Provider,
+        answer: &Answer<T>,
+        success: impl FnOnce(&T) -> Response,
+    ) -> Response {
         let mut response = match &answer.result {
             Ok(result) => success(result),
             Err(cause) => failure(cause, status),
@@ -106,6 +116,8 @@ impl Received {
                 HeaderValue::from_static(r#"Basic realm="claviger", charset="UTF-8""#),
             );
         }
+        let header = dpop::header(&self.dpop);
+        let mut response = dpop::with_nonce(response, provider, header, answer);
         cors::allow_origin(&mut response, self.origin.as_ref(), answer.origin_allowed);
         response
     }

@@ -22,7 +22,7 @@ pub(super) async fn authorize(
         Err(response) => return response,
     };
     let answer = provider.authorize_device(received.as_request()).await;
-    received.respond(&answer, success)
+    received.respond(&provider, &answer, success)
 }
 
 fn success(device: &DeviceAuthorization) -> Response {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::client_request::{ClientLimits, Received};
 use crate::clock::Timestamp;
 use crate::http::json::json;
+use crate::oidc::access_token::{Confirmation, TokenType};
 use crate::oidc::audience::Audience;
 use crate::provider::Provider;
 use crate::provider::introspection::ActiveToken;
@@ -24,7 +25,7 @@ pub(super) async fn introspect(
         Err(response) => return response,
     };
     let answer = provider.introspect(received.as_request()).await;
-    received.respond(&answer, |token| match token {
+    received.respond(&provider, &answer, |token| match token {
         Some(token) => active(provider.issuer().as_str(), token),
         None => inactive(),
     })
@@ -65,6 +66,8 @@ fn active(issuer: &str, token: &ActiveToken) -> Response {
         auth_time: Option<i64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         groups: Option<&'a [String]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cnf: Option<&'a Confirmation>,
     }
     let details = token.access_token.as_ref();
     let issued_at = token.issued_at.map(Timestamp::as_second);
@@ -76,7 +79,7 @@ fn active(issuer: &str, token: &ActiveToken) -> Response {
             client_id: token.client_id.as_str(),
             username: token.username.as_deref(),
             // A refresh token has no type in the sense of RFC 6749 section 5.1.
-            token_type: details.map(|_| "Bearer"),
+            token_type: details.map(|details| TokenType::of(details.cnf.as_ref()).as_str()),
             exp: token.expires_at.as_second(),
             iat: issued_at,
             nbf: issued_at,
@@ -86,6 +89,7 @@ fn active(issuer: &str, token: &ActiveToken) -> Response {
             jti: details.map(|details| details.jti.as_str()),
             auth_time: details.and_then(|details| details.auth_time),
             groups: details.and_then(|details| details.groups.as_deref()),
+            cnf: details.and_then(|details| details.cnf.as_ref()),
         },
     )
 }

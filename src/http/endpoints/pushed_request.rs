@@ -22,7 +22,7 @@ pub(super) async fn push(
         Err(response) => return response,
     };
     let answer = provider.push_authorization_request(received.as_request()).await;
-    received.respond(&answer, success)
+    received.respond(&provider, &answer, success)
 }
 
 fn success(pushed: &PushedRequest) -> Response {

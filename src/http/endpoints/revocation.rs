@@ -20,5 +20,5 @@ pub(super) async fn revoke(
         Err(response) => return response,
     };
     let answer = provider.revoke(received.as_request()).await;
-    received.respond(&answer, |()| empty(StatusCode::OK))
+    received.respond(&provider, &answer, |()| empty(StatusCode::OK))
 }

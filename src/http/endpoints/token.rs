@@ -27,7 +27,7 @@ pub(super) async fn token(
         Err(response) => return response,
     };
     let answer = provider.token(received.as_request()).await;
-    let mut response = received.respond(&answer, success);
+    let mut response = received.respond(&provider, &answer, success);
     response
         .extensions_mut()
         .insert(noted(&received.parameters, &answer.result));
@@ -68,7 +68,7 @@ fn success(tokens: &TokenResponse) -> Response {
         StatusCode::OK,
         &Body {
             access_token: &tokens.access_token,
-            token_type: "Bearer",
+            token_type: tokens.token_type.as_str(),
             expires_in: tokens.expires_in.as_secs(),
             refresh_token: tokens.refresh_token.as_ref().map(OpaqueToken::expose),
             id_token: tokens.id_token.as_ref().map(|token| token.as_str()),

@@ -193,6 +193,7 @@ fn blank(client: &Client, redirect_uri: String) -> AuthorizationRequest {
         state: None,
         nonce: None,
         code_challenge: None,
+        dpop_jkt: None,
         prompt: Prompt::default(),
         max_age: None,
         auth_time_requested: false,
@@ -219,8 +220,9 @@ fn registered_redirect_uri(parameters: &Parameters, client: &Client) -> Result<S
 /// Whether `redirect_uri` is one of the client's. Asked again before a code is issued, since the registration may have
 /// changed while the person was signing in.
 pub fn is_registered(redirect_uri: &str, client: &Client) -> bool {
-    client
-        .redirect_uris
-        .iter()
-        .any(|registered| redirect_uri::matches(registered, redirect_uri))
+    client.may_redirect_to(redirect_uri)
+        && client
+            .redirect_uris
+            .iter()
+            .any(|registered| redirect_uri::matches(registered, redirect_uri))
 }

@@ -7,6 +7,7 @@ use crate::oidc::grant_type::GrantType;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
 use crate::oidc::pkce;
+use crate::oidc::thumbprint::Thumbprint;
 use crate::provider::Provider;
 use crate::provider::answer::{Failure, refused_because};
 use crate::provider::audit;
@@ -15,7 +16,7 @@ use crate::provider::fault::Fault;
 use crate::store::records::{CodeBinding, NewRefreshToken};
 use crate::store::{RedeemCode, Redeemed};
 
-use super::{Authorization, Holder, Person, record_ended};
+use super::{Authorization, Holder, Person, key_of_refresh_token, record_ended};
 
 /// Redeems the code. It is spent before anything is minted from it: a crash in between costs a new sign-in, the other
 /// order would cost the single use (RFC 6749 section 4.1.2).
@@ -23,6 +24,7 @@ pub(in crate::provider) async fn authorize(
     provider: &Provider,
     client: &Client,
     form: &Parameters,
+    jkt: Option<&Thumbprint>,
 ) -> Result<Authorization, Failure> {
     let code = required(form, "code")?;
     let redirect_uri = required(form, "redirect_uri")?;
@@ -38,6 +40,7 @@ pub(in crate::provider) async fn authorize(
         client_uid: client.uid.clone(),
         redirect_uri: redirect_uri.to_owned(),
         code_challenge,
+        dpop_jkt: jkt.cloned(),
     };
     let refresh_token = client
         .grant_types
@@ -46,6 +49,7 @@ pub(in crate::provider) async fn authorize(
     let stored = refresh_token.as_ref().map(|token| NewRefreshToken {
         hash: token.hash(),
         expires_at: later(provider.clock.now(), client.lifetimes.refresh_token_idle),
+        dpop_jkt: key_of_refresh_token(client, jkt),
     });
     let redeemed = provider
         .store
@@ -77,7 +81,7 @@ pub(in crate::provider) async fn authorize(
             Err(invalid("the code was redeemed before; its grant is revoked"))
         }
         RedeemCode::Mismatch => Err(invalid(
-            "the code was issued to another client, redirect_uri or code_challenge",
+            "the code was issued to another client, redirect_uri, code_challenge or dpop_jkt",
         )),
         RedeemCode::Unknown => Err(invalid("no such code, or it expired")),
         RedeemCode::Refused => Err(invalid("client, user, session or grant ended meanwhile")),

@@ -6,6 +6,7 @@ use crate::oidc::error::ErrorCode;
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
+use crate::oidc::thumbprint::Thumbprint;
 use crate::provider::Provider;
 use crate::provider::answer::{Failure, refused, refused_because};
 use crate::provider::client_request::required;
@@ -13,7 +14,7 @@ use crate::provider::fault::Fault;
 use crate::store::records::NewRefreshToken;
 use crate::store::{RedeemDeviceCode, Redeemed};
 
-use super::{Authorization, Holder, Person, record_ended};
+use super::{Authorization, Holder, Person, key_of_refresh_token, record_ended};
 
 /// Redeems the code, if a person has allowed it. It is spent before anything is minted from it. A second use is refused and
 /// revokes nothing: a device asks over and over, and does so once more when an answer was lost.
@@ -21,6 +22,7 @@ pub(in crate::provider) async fn authorize(
     provider: &Provider,
     client: &Client,
     form: &Parameters,
+    jkt: Option<&Thumbprint>,
 ) -> Result<Authorization, Failure> {
     let code = OpaqueToken::parse(TokenKind::DeviceCode, required(form, "device_code")?)
         .ok_or_else(|| invalid("what was sent does not look like a device code of ours"))?;
@@ -31,6 +33,7 @@ pub(in crate::provider) async fn authorize(
     let stored = refresh_token.as_ref().map(|token| NewRefreshToken {
         hash: token.hash(),
         expires_at: later(provider.clock.now(), client.lifetimes.refresh_token_idle),
+        dpop_jkt: key_of_refresh_token(client, jkt),
     });
     let redeemed = provider
         .store

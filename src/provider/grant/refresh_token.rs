@@ -7,6 +7,7 @@ use crate::oidc::error::ErrorCode;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
 use crate::oidc::scope::ScopeSet;
+use crate::oidc::thumbprint::Thumbprint;
 use crate::provider::Provider;
 use crate::provider::answer::{Failure, refused, refused_because};
 use crate::provider::audit;
@@ -15,32 +16,29 @@ use crate::provider::fault::Fault;
 use crate::store::records::NewRefreshToken;
 use crate::store::{Redeemed, RotateRefreshToken};
 
-use super::{Authorization, Holder, Person};
+use super::{Authorization, Holder, Person, key_of_refresh_token};
 
 /// Rotates the token, after whatever would refuse the request without the token's fault.
 pub(in crate::provider) async fn authorize(
     provider: &Provider,
     client: &Client,
     form: &Parameters,
+    jkt: Option<&Thumbprint>,
 ) -> Result<Authorization, Failure> {
     let presented = required(form, "refresh_token")?;
     let presented = OpaqueToken::parse(TokenKind::RefreshToken, presented)
         .ok_or_else(|| invalid("what was sent does not look like a refresh token of ours"))?;
     let scope = single(form, "scope")?.map(ScopeSet::parse);
     let resources = audience::requested(form);
-    refuse_before_spending(provider, client, &presented, scope.as_ref(), resources).await?;
-
-    let successor = OpaqueToken::generate(TokenKind::RefreshToken, &*provider.random);
-    let stored = NewRefreshToken {
-        hash: successor.hash(),
-        expires_at: later(provider.clock.now(), client.lifetimes.refresh_token_idle),
+    let request = Narrower {
+        scope: scope.as_ref(),
+        resources,
+        jkt,
     };
-    let rotated = provider
-        .store
-        .rotate_refresh_token(&presented.hash(), &client.uid, stored)
-        .await
-        .map_err(Fault::store("rotate a refresh token"))?;
-    match rotated {
+    refuse_before_spending(provider, client, &presented, request).await?;
+
+    let (used, successor) = spend(provider, client, &presented, jkt).await?;
+    match used {
         RotateRefreshToken::Rotated(redeemed) => {
             let Redeemed { grant, user, .. } = *redeemed;
             Ok(Authorization {
@@ -52,7 +50,7 @@ pub(in crate::provider) async fn authorize(
                     grant,
                     user,
                 })),
-                refresh_token: Some(successor),
+                refresh_token: successor,
             })
         }
         RotateRefreshToken::Reused(grant) => {
@@ -64,10 +62,46 @@ pub(in crate::provider) async fn authorize(
             });
             Err(invalid("the token was used before; its grant is revoked"))
         }
-        RotateRefreshToken::Mismatch => Err(invalid("the token belongs to another client")),
+        RotateRefreshToken::Mismatch => Err(invalid(
+            "the token belongs to another client, or is bound to another key",
+        )),
         RotateRefreshToken::Unknown => Err(invalid("no such token, or it expired")),
         RotateRefreshToken::Refused => Err(invalid("client, user, session or grant ended meanwhile")),
     }
+}
+
+/// Rotates the token: what came of it, and its successor. A client whose tokens do not rotate goes on with the one that it
+/// has.
+async fn spend(
+    provider: &Provider,
+    client: &Client,
+    presented: &OpaqueToken,
+    jkt: Option<&Thumbprint>,
+) -> Result<(RotateRefreshToken, Option<OpaqueToken>), Fault> {
+    let (hash, store) = (presented.hash(), &provider.store);
+    let expires_at = later(provider.clock.now(), client.lifetimes.refresh_token_idle);
+    if !client.rotates_refresh_tokens() {
+        let used = store.use_refresh_token(&hash, &client.uid, jkt, expires_at).await;
+        return Ok((used.map_err(Fault::store("use a refresh token"))?, None));
+    }
+    let successor = OpaqueToken::generate(TokenKind::RefreshToken, &*provider.random);
+    let stored = NewRefreshToken {
+        hash: successor.hash(),
+        expires_at,
+        dpop_jkt: key_of_refresh_token(client, jkt),
+    };
+    let rotated = store
+        .rotate_refresh_token(&hash, &client.uid, jkt, stored)
+        .await
+        .map_err(Fault::store("rotate a refresh token"))?;
+    Ok((rotated, Some(successor)))
+}
+
+/// What a request asks for of what was granted, and the key that it proves.
+struct Narrower<'a> {
+    scope: Option<&'a ScopeSet>,
+    resources: Vec<String>,
+    jkt: Option<&'a Thumbprint>,
 }
 
 /// A wider scope, another resource and a person whom the client no longer admits are refused without spending the token, so that the app
@@ -77,8 +111,11 @@ async fn refuse_before_spending(
     provider: &Provider,
     client: &Client,
     presented: &OpaqueToken,
-    scope: Option<&ScopeSet>,
-    resources: Vec<String>,
+    Narrower {
+        scope,
+        resources,
+        jkt,
+    }: Narrower<'_>,
 ) -> Result<(), Failure> {
     if scope.is_none() && resources.is_empty() && client.access.is_open() {
         return Ok(());
@@ -91,7 +128,7 @@ async fn refuse_before_spending(
     let Some((record, grant)) = found else {
         return Ok(());
     };
-    if record.spent_at.is_some() || grant.client_uid != client.uid {
+    if record.spent_at.is_some() || grant.client_uid != client.uid || !record.is_for_key(jkt) {
         return Ok(());
     }
     // RFC 6749 section 6: nothing that was not granted originally.

@@ -96,6 +96,7 @@ impl Provider {
                 client_uid: request.client_uid.clone(),
                 redirect_uri: request.redirect_uri.clone(),
                 code_challenge: request.code_challenge.clone(),
+                dpop_jkt: request.dpop_jkt.clone(),
             },
             expires_at: later(self.clock.now(), AUTHORIZATION_CODE_LIFETIME),
             redeemed_at: None,

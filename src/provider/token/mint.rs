@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::clock::{Timestamp, later};
-use crate::oidc::access_token::{self, AccessTokenClaims, Basis};
+use crate::oidc::access_token::{self, AccessTokenClaims, Basis, Confirmation, TokenType};
 use crate::oidc::audience::Audience;
 use crate::oidc::claims;
 use crate::oidc::client::{AccessTokenFormat, Client};
@@ -17,6 +17,7 @@ use crate::oidc::jws;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::scope::{OPENID, ScopeSet};
 use crate::oidc::session_id::sid;
+use crate::oidc::thumbprint::Thumbprint;
 use crate::provider::Provider;
 use crate::provider::answer::Failure;
 use crate::provider::audit;
@@ -33,9 +34,13 @@ impl Provider {
         &self,
         client: &Client,
         authorization: &Authorization,
+        jkt: Option<&Thumbprint>,
     ) -> Result<TokenResponse, Failure> {
         let now = self.clock.now();
-        let (access_token, access_expires_at) = self.mint_access_token(client, authorization, now).await?;
+        let cnf = jkt.cloned().map(|jkt| Confirmation { jkt });
+        let token_type = TokenType::of(cnf.as_ref());
+        let (access_token, access_expires_at) =
+            self.mint_access_token(client, authorization, cnf, now).await?;
         let id_token = match &authorization.holder {
             Holder::Person(person) if authorization.scope.contains(OPENID) => {
                 let scope = &authorization.scope;
@@ -46,6 +51,7 @@ impl Provider {
         let lifetime = access_expires_at.as_second().saturating_sub(now.as_second());
         Ok(TokenResponse {
             access_token,
+            token_type,
             expires_in: Duration::from_secs(lifetime.try_into().unwrap_or(0)),
             refresh_token: None,
             id_token,
@@ -58,6 +64,7 @@ impl Provider {
         &self,
         client: &Client,
         authorization: &Authorization,
+        cnf: Option<Confirmation>,
         now: Timestamp,
     ) -> Result<(Zeroizing<String>, Timestamp), Failure> {
         let expires_at = later(now, client.lifetimes.access_token);
@@ -89,6 +96,7 @@ impl Provider {
                 .person()
                 .map(|person| person.grant.authentication.at.as_second()),
             groups: None,
+            cnf,
         };
         let token = match client.access_token_format {
             AccessTokenFormat::Jwt => self.sign_access_token(client, claims, authorization, now)?,
@@ -111,7 +119,12 @@ impl Provider {
         let token = self
             .keyring
             .current()
-            .sign(client.signing.access_token, access_token::TYP, &claims, now)
+            .sign(
+                client.token_signing().access_token,
+                access_token::TYP,
+                &claims,
+                now,
+            )
             .map_err(Fault::keyring("sign an access token"))?;
         if token.len() > jws::MAX_BYTES {
             return Err(Fault::TokenTooLong(token.len()).into());
@@ -145,7 +158,7 @@ impl Provider {
         access_token: &str,
         now: Timestamp,
     ) -> Result<Zeroizing<String>, Failure> {
-        let algorithm = client.signing.id_token;
+        let algorithm = client.token_signing().id_token;
         let by_scope = claims::of_scope_in_id_token(scope);
         // What the client may ask for may have become less since.
         let by_name = grant.claims.within(&client.scopes).id_token.into_iter();

@@ -94,6 +94,9 @@ impl<T: Document> Table<T> {
     }
 }
 
+/// An owner, and one of its items.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// One kind of index: an owner and, in order, its items.
 pub(in crate::store) struct Index {
     prefix: u8,
@@ -134,6 +137,22 @@ impl Index {
             .into_iter()
             .map(|(key, _)| key.get(skip..).unwrap_or_default().to_vec())
             .collect())
+    }
+
+    /// The first owner after `owner`, or the first of all, with its first item; owners are ordered by length and then by their
+    /// bytes.
+    pub(in crate::store) fn next_owner(
+        &self,
+        view: &dyn Read,
+        owner: Option<&[u8]>,
+    ) -> Result<Option<Entry>, StoreError> {
+        let from = owner.map_or_else(|| vec![self.prefix], |owner| after(&key(self.prefix, &[owner])));
+        let found = view.range(&from, &after(&[self.prefix]), 1)?;
+        Ok(found.first().and_then(|(key, _)| {
+            let (length, rest) = key.get(1..)?.split_first_chunk::<2>()?;
+            let (owner, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+            Some((owner.to_vec(), rest.get(size_of::<u16>()..)?.to_vec()))
+        }))
     }
 
     /// Up to `limit` entries, of owners before `end` in order. Owners must be of one length.

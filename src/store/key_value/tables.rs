@@ -8,9 +8,11 @@ use crate::clock::Timestamp;
 use crate::oidc::consent::Consent;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
+use crate::oidc::service_account_token::ClusterIssuer;
 use crate::store::records::{
     AccessTokenRecord, AuthorizationCodeRecord, ClientRecord, ClusterIdentity, DeviceCodeRecord, GrantRecord,
-    InteractionRecord, PushedRequestRecord, RefreshTokenRecord, ResourceRef, UserRecord,
+    InteractionRecord, LogoutNoticeRecord, ParticipantRecord, PushedRequestRecord, RefreshTokenRecord,
+    ResourceRef, UserRecord,
 };
 use crate::store::throttle::ThrottleRecord;
 
@@ -26,7 +28,7 @@ pub(in crate::store) struct StoredCode {
 /// A `jti` that was presented, under its hash.
 #[derive(Serialize, Deserialize)]
 pub(in crate::store) struct SpentJti {
-    /// Who signed it.
+    /// Who signed it: a client, or a key that came with it.
     pub(in crate::store) client_uid: ResourceUid,
     /// Until when it is remembered.
     pub(in crate::store) forget_at: Timestamp,
@@ -44,6 +46,7 @@ pub(in crate::store) struct RetiredClientId {
 /// Prefixes, in one place so that a test sees them all.
 pub(in crate::store) mod prefix {
     pub(in crate::store) const CLUSTER: u8 = b'l';
+    pub(in crate::store) const CLUSTER_ISSUER: u8 = b'a';
     pub(in crate::store) const KEYRING: u8 = b'k';
     pub(in crate::store) const PROVISIONED: u8 = b'p';
     pub(in crate::store) const NUMBERS: u8 = b'#';
@@ -75,6 +78,10 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const DEVICE_CODES: u8 = b'V';
     pub(in crate::store) const USER_CODES: u8 = b'v';
     pub(in crate::store) const DEVICE_CODES_OF_CLIENT: u8 = b'w';
+    pub(in crate::store) const PARTICIPANTS: u8 = b'W';
+    pub(in crate::store) const PARTICIPANTS_OF_SESSION: u8 = b'x';
+    pub(in crate::store) const LOGOUT_NOTICES: u8 = b'L';
+    pub(in crate::store) const LOGOUT_NOTICES_OF_CLIENT: u8 = b'm';
     pub(in crate::store) const SESSIONS_OF_USER: u8 = b'1';
     pub(in crate::store) const INTERACTIONS_OF_SESSION: u8 = b'2';
     pub(in crate::store) const GRANTS_OF_CLIENT: u8 = b'3';
@@ -93,6 +100,9 @@ pub(in crate::store) mod prefix {
 
 /// The cluster, under no parts.
 pub(in crate::store) const CLUSTER: Table<ClusterIdentity> = Table::new(prefix::CLUSTER, "cluster");
+/// Who signs the tokens of ServiceAccounts, under no parts.
+pub(in crate::store) const CLUSTER_ISSUER: Table<ClusterIssuer> =
+    Table::new(prefix::CLUSTER_ISSUER, "cluster issuer");
 /// The keyring's id, under no parts.
 pub(in crate::store) const KEYRING: Table<String> = Table::new(prefix::KEYRING, "keyring");
 /// Whether a complete list was registered, under no parts.
@@ -152,6 +162,12 @@ pub(in crate::store) const DEVICE_CODES: Table<DeviceCodeRecord> =
     Table::new(prefix::DEVICE_CODES, "device code");
 /// Which device code has a user code, by the hash of that.
 pub(in crate::store) const USER_CODES: Table<TokenHash> = Table::new(prefix::USER_CODES, "user code");
+/// Clients that took part in a session, by session hash and client uid.
+pub(in crate::store) const PARTICIPANTS: Table<ParticipantRecord> =
+    Table::new(prefix::PARTICIPANTS, "participant of a session");
+/// What clients are to be told, by client uid and id.
+pub(in crate::store) const LOGOUT_NOTICES: Table<LogoutNoticeRecord> =
+    Table::new(prefix::LOGOUT_NOTICES, "logout notice");
 
 /// Buckets of failed attempts by kind and key.
 pub(in crate::store) const THROTTLES: Table<ThrottleRecord> = Table::new(prefix::THROTTLES, "throttle");
@@ -193,6 +209,10 @@ pub(in crate::store) const CONSENTS_OF_CLIENT: Index = Index::new(prefix::CONSEN
 pub(in crate::store) const PUSHED_REQUESTS_OF_CLIENT: Index = Index::new(prefix::PUSHED_REQUESTS_OF_CLIENT);
 /// Client uid to when a device code ends, with its hash.
 pub(in crate::store) const DEVICE_CODES_OF_CLIENT: Index = Index::new(prefix::DEVICE_CODES_OF_CLIENT);
+/// Session hash to client uid.
+pub(in crate::store) const PARTICIPANTS_OF_SESSION: Index = Index::new(prefix::PARTICIPANTS_OF_SESSION);
+/// Client uid to when it is to be told, with the notice's id.
+pub(in crate::store) const LOGOUT_NOTICES_OF_CLIENT: Index = Index::new(prefix::LOGOUT_NOTICES_OF_CLIENT);
 /// Instant to what is looked at then, see [`crate::store::operations::expiry`].
 pub(in crate::store) const EXPIRY: Index = Index::new(prefix::EXPIRY);
 /// Kind of bucket to when it has nothing left to remember, with its key; see [`crate::store::operations::throttle`].
@@ -213,7 +233,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 46);
+        assert_eq!(prefixes.len(), 51);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

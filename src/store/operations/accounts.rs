@@ -9,7 +9,7 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::oidc::password::PasswordHash;
 use crate::store::key_value::tables::{CONSENTS_OF_USER, GRANTS_OF_USER, SESSIONS_OF_USER};
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{clients, grants, sessions, users};
+use crate::store::operations::{clients, grants, logout_notices, sessions, users};
 use crate::store::records::{GrantRecord, OwnPasswordRecord, SessionRecord};
 use crate::store::{Account, AccountApp, ChangePassword, StoreError};
 
@@ -74,6 +74,7 @@ fn is_held(view: &dyn Read, now: Timestamp, grant: &GrantRecord) -> Result<bool,
 
 pub(in crate::store) fn end_session(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     user: &ResourceUid,
     hash: &TokenHash,
 ) -> Result<bool, StoreError> {
@@ -81,7 +82,7 @@ pub(in crate::store) fn end_session(
     if session.is_none_or(|session| session.user_uid != *user) {
         return Ok(false);
     }
-    sessions::end(transaction, hash)?;
+    sessions::log_out(transaction, now, hash.as_bytes())?;
     Ok(true)
 }
 
@@ -100,17 +101,19 @@ pub(in crate::store) fn end_other_sessions(
         if session.is_some_and(|session| now < sessions::ends_at(&session)) {
             ended += 1;
         }
-        sessions::end_by_key(transaction, &hash)?;
+        sessions::log_out(transaction, now, &hash)?;
     }
     Ok(ended)
 }
 
 pub(in crate::store) fn end_app(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     user: &ResourceUid,
     client: &ResourceUid,
 ) -> Result<bool, StoreError> {
     let mut ended = grants::forget_consent(transaction, user, client)?;
+    logout_notices::begin_all_of_user(transaction, now, user, Some(client))?;
     for id in GRANTS_OF_USER.of(transaction, user.as_str().as_bytes())? {
         if grants::by_key(transaction, &id)?.is_some_and(|grant| grant.client_uid == *client) {
             grants::end(transaction, &id)?;
@@ -140,6 +143,7 @@ pub(in crate::store) fn change_password(
     users::set_own_password(transaction, user, new)?;
     let (uid, keep) = (session.user_uid.clone(), session.hash);
     // Before the new session begins, to which they would move.
+    logout_notices::begin_all_of_user(transaction, now, &uid, None)?;
     grants::end_all(transaction, &GRANTS_OF_USER, uid.as_str().as_bytes())?;
     sessions::begin(transaction, now, session, Some(*replaces))?;
     end_other_sessions(transaction, now, &uid, &keep)?;

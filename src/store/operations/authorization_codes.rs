@@ -6,7 +6,7 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::store::key_value::tables::{CODES, CODES_OF_GRANT, StoredCode};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{
-    clients, epoch, expiry, grants, interactions, refresh_tokens, sessions, users,
+    clients, epoch, expiry, grants, interactions, participants, refresh_tokens, sessions, users,
 };
 use crate::store::records::{AuthorizationCodeRecord, CodeBinding, GrantRecord, NewRefreshToken};
 use crate::store::{IssueCode, RedeemCode, StoreError};
@@ -85,9 +85,9 @@ pub(in crate::store) fn redeem(
     if !spent && dead {
         return Ok(RedeemCode::Unknown);
     }
-    // RFC 6749 section 4.1.3 and RFC 7636 section 4.6. Before the state, so that whoever does not hold all of it can
+    // RFC 6749 section 4.1.3, RFC 7636 section 4.6 and RFC 9449 section 10. Before the state, so that whoever does not hold all of it can
     // neither burn the code nor revoke what came of it.
-    if stored.code.binding != *binding {
+    if !stored.code.binding.is_met_by(binding) {
         return Ok(RedeemCode::Mismatch);
     }
     // RFC 6749 section 4.1.2: a second use is denied and should revoke what the first one gave.
@@ -102,6 +102,7 @@ pub(in crate::store) fn redeem(
     stored.code.redeemed_at = Some(now);
     CODES.put(transaction, &[hash.as_bytes()], &stored)?;
     let ended = grants::note_redeemed(transaction, grant)?;
+    participants::note(transaction, now, grant)?;
     if let Some(token) = refresh_token {
         refresh_tokens::begin(transaction, now, grant, &token)?;
     }

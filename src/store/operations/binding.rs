@@ -1,7 +1,8 @@
 //! What a store belongs to.
 
+use crate::oidc::service_account_token::ClusterIssuer;
 use crate::store::StoreError;
-use crate::store::key_value::tables::{CLUSTER, KEYRING, PROVISIONED};
+use crate::store::key_value::tables::{CLUSTER, CLUSTER_ISSUER, KEYRING, PROVISIONED};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::records::ClusterIdentity;
 
@@ -29,6 +30,21 @@ pub(in crate::store) fn bind_keyring(
 
 pub(in crate::store) fn keyring_id(view: &dyn Read) -> Result<Option<String>, StoreError> {
     KEYRING.get(view, &[])
+}
+
+pub(in crate::store) fn note_cluster_issuer(
+    transaction: &mut dyn Transaction,
+    issuer: &ClusterIssuer,
+) -> Result<bool, StoreError> {
+    if cluster_issuer(transaction)?.as_ref() == Some(issuer) {
+        return Ok(false);
+    }
+    CLUSTER_ISSUER.put(transaction, &[], issuer)?;
+    Ok(true)
+}
+
+pub(in crate::store) fn cluster_issuer(view: &dyn Read) -> Result<Option<ClusterIssuer>, StoreError> {
+    CLUSTER_ISSUER.get(view, &[])
 }
 
 pub(in crate::store) fn mark_provisioned(transaction: &mut dyn Transaction) -> Result<(), StoreError> {

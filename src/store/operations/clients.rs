@@ -12,7 +12,8 @@ use crate::store::key_value::tables::{
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{
-    access_tokens, device_codes, expiry, grants, pushed_requests, spent_jtis, token_lifetimes, users,
+    access_tokens, device_codes, expiry, grants, logout_notices, pushed_requests, spent_jtis,
+    token_lifetimes, users,
 };
 use crate::store::records::{ClientRecord, ClientRegistration, Digest, ResourceRef};
 use crate::store::{RegisterClient, StoreError};
@@ -216,6 +217,7 @@ pub(in crate::store) fn remove(
     access_tokens::forget_client(transaction, uid)?;
     pushed_requests::end_all_of(transaction, uid)?;
     device_codes::end_all_of(transaction, uid)?;
+    logout_notices::end_all_of_client(transaction, uid)?;
     CLIENTS.delete(transaction, &[uid.as_str().as_bytes()]);
     Ok(())
 }

@@ -14,8 +14,8 @@ use crate::store::key_value::tables::{
     CODES, CODES_OF_GRANT, EXPIRY, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT, RETIRED_CLIENT_IDS,
 };
 use crate::store::operations::{
-    access_tokens, authorization_codes, clients, device_codes, grants, interactions, pushed_requests,
-    refresh_tokens, sessions, spent_jtis, throttle, users,
+    access_tokens, authorization_codes, clients, device_codes, grants, interactions, logout_notices,
+    pushed_requests, refresh_tokens, sessions, spent_jtis, throttle, users,
 };
 
 /// Absent clients and users are purged after this long.
@@ -39,6 +39,7 @@ pub(in crate::store) enum Subject {
     RetiredClientId(ClientId),
     PushedRequest(TokenHash),
     DeviceCode(TokenHash),
+    LogoutNotice(ResourceUid, TokenHash),
     Client(ResourceUid),
     User(ResourceUid),
 }
@@ -67,11 +68,15 @@ impl Subject {
             Self::RetiredClientId(id) => (b'c', id.as_str().as_bytes()),
             Self::PushedRequest(hash) => (b'P', hash.as_bytes()),
             Self::DeviceCode(hash) => (b'V', hash.as_bytes()),
+            Self::LogoutNotice(_, id) => (b'L', id.as_bytes()),
             Self::Client(uid) => (b'C', uid.as_str().as_bytes()),
             Self::User(uid) => (b'U', uid.as_str().as_bytes()),
         };
         let mut name = vec![kind];
         name.extend_from_slice(id);
+        if let Self::LogoutNotice(client, _) = self {
+            name.extend_from_slice(client.as_str().as_bytes());
+        }
         name
     }
 
@@ -91,6 +96,11 @@ impl Subject {
             b'c' => Self::RetiredClientId(ClientId::new(text()?)),
             b'P' => Self::PushedRequest(hash()?),
             b'V' => Self::DeviceCode(hash()?),
+            b'L' => {
+                let (id, client) = id.split_first_chunk::<32>()?;
+                let client = std::str::from_utf8(client).ok()?;
+                Self::LogoutNotice(ResourceUid::new(client), TokenHash::from_bytes(*id))
+            }
             b'C' => Self::Client(ResourceUid::new(text()?)),
             b'U' => Self::User(ResourceUid::new(text()?)),
             _ => return None,
@@ -202,6 +212,16 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
                 device_codes::end(transaction, hash.as_bytes())
             })
         }
+        Subject::LogoutNotice(client, id) => {
+            let notice = logout_notices::by_key(transaction, client, id)?;
+            let ends_at = notice.as_ref().map(|notice| notice.expires_at);
+            remove_if_due(transaction, now, ends_at, |transaction| {
+                if let Some(notice) = &notice {
+                    logout_notices::remove(transaction, notice);
+                }
+                Ok(())
+            })
+        }
         Subject::Client(uid) => {
             let absent_since = clients::by_uid(transaction, uid)?.and_then(|record| record.absent_since);
             remove_if_due(transaction, now, absent_since.map(purge_at), |transaction| {
@@ -211,7 +231,7 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
         Subject::User(uid) => {
             let absent_since = users::by_uid(transaction, uid)?.and_then(|record| record.absent_since);
             remove_if_due(transaction, now, absent_since.map(purge_at), |transaction| {
-                users::remove(transaction, uid)
+                users::remove(transaction, now, uid)
             })
         }
     }
@@ -271,7 +291,7 @@ fn remove_if_due(
 }
 
 /// The millisecond at whose beginning `at` has come.
-fn ceiling(at: Timestamp) -> i64 {
+pub(in crate::store) fn ceiling(at: Timestamp) -> i64 {
     let floor = at.as_millisecond();
     let exact = Timestamp::from_millisecond(floor).is_ok_and(|floor| floor == at);
     if exact { floor } else { floor.saturating_add(1) }

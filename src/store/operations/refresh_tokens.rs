@@ -10,12 +10,13 @@ use std::time::Duration;
 use crate::clock::{Timestamp, later};
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
+use crate::oidc::thumbprint::Thumbprint;
 use crate::store::key_value::tables::{HASTY_TOKENS_OF_GRANT, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry::ordered;
-use crate::store::operations::{expiry, grants, sessions};
+use crate::store::operations::{expiry, grants, participants, sessions};
 use crate::store::records::{GrantRecord, NewRefreshToken, RefreshTokenRecord};
-use crate::store::{RotateRefreshToken, StoreError};
+use crate::store::{Redeemed, RotateRefreshToken, StoreError};
 
 /// Whoever spends a token this soon after it was issued refreshes in a loop.
 const HASTY: Duration = Duration::from_mins(1);
@@ -35,6 +36,7 @@ pub(in crate::store) fn begin(
         expires_at: token.expires_at.min(grant.expires_at),
         spent_at: None,
         issued_at: Some(now),
+        dpop_jkt: token.dpop_jkt.clone(),
     };
     let id = grant.id.as_str().as_bytes();
     REFRESH_TOKENS_OF_GRANT.put(transaction, id, record.hash.as_bytes());
@@ -62,22 +64,12 @@ pub(in crate::store) fn rotate(
     transaction: &mut dyn Transaction,
     now: Timestamp,
     hash: &TokenHash,
-    client: &ResourceUid,
-    successor: &NewRefreshToken,
+    presented_by: (&ResourceUid, Option<&Thumbprint>),
+    mut successor: NewRefreshToken,
 ) -> Result<RotateRefreshToken, StoreError> {
-    let Some((mut token, grant)) = known(transaction, now, hash)? else {
-        return Ok(RotateRefreshToken::Unknown);
-    };
-    if grant.client_uid != *client {
-        return Ok(RotateRefreshToken::Mismatch);
-    }
-    // RFC 9700 section 4.14.2: one of the two who hold it is a thief, and nobody can say which.
-    if token.spent_at.is_some() {
-        grants::revoke(transaction, now, &grant.id)?;
-        return Ok(RotateRefreshToken::Reused(grant.id));
-    }
-    let Some(redeemed) = grants::if_allowed(transaction, now, grant)? else {
-        return Ok(RotateRefreshToken::Refused);
+    let (mut token, redeemed) = match good(transaction, now, hash, presented_by)? {
+        Ok(good) => good,
+        Err(refusal) => return Ok(refusal),
     };
     let grant = &redeemed.grant;
     token.spent_at = Some(now);
@@ -88,11 +80,65 @@ pub(in crate::store) fn rotate(
     {
         forget_oldest(transaction, now, &token)?;
     }
-    begin(transaction, now, grant, successor)?;
+    // A client that has become confidential since keeps its key.
+    if token.dpop_jkt.is_some() {
+        successor.dpop_jkt = token.dpop_jkt;
+    }
+    begin(transaction, now, grant, &successor)?;
+    if !grant.offline {
+        sessions::note_use(transaction, now, &grant.session)?;
+    }
+    // Its ID token may name another session than the one before: grants move on when the person signs in again.
+    participants::note(transaction, now, &redeemed.grant)?;
+    Ok(RotateRefreshToken::Rotated(Box::new(redeemed)))
+}
+
+/// Uses a token that has no successor.
+pub(in crate::store) fn keep(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    hash: &TokenHash,
+    presented_by: (&ResourceUid, Option<&Thumbprint>),
+    idle_until: Timestamp,
+) -> Result<RotateRefreshToken, StoreError> {
+    let (mut token, redeemed) = match good(transaction, now, hash, presented_by)? {
+        Ok(good) => good,
+        Err(refusal) => return Ok(refusal),
+    };
+    let grant = &redeemed.grant;
+    expiry::Subject::RefreshToken(*hash).forget(transaction, token.expires_at);
+    token.expires_at = idle_until.min(grant.expires_at);
+    expiry::Subject::RefreshToken(*hash).look_at(transaction, token.expires_at);
+    put(transaction, &token)?;
     if !grant.offline {
         sessions::note_use(transaction, now, &grant.session)?;
     }
     Ok(RotateRefreshToken::Rotated(Box::new(redeemed)))
+}
+
+/// A token that whoever presents it may use now, with what hangs on its grant; else the answer.
+fn good(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    hash: &TokenHash,
+    (client, proven): (&ResourceUid, Option<&Thumbprint>),
+) -> Result<Result<(RefreshTokenRecord, Redeemed), RotateRefreshToken>, StoreError> {
+    let Some((token, grant)) = known(transaction, now, hash)? else {
+        return Ok(Err(RotateRefreshToken::Unknown));
+    };
+    if grant.client_uid != *client || !token.is_for_key(proven) {
+        return Ok(Err(RotateRefreshToken::Mismatch));
+    }
+    // RFC 9700 section 4.14.2: one of the two who hold it is a thief, and nobody can say which.
+    if token.spent_at.is_some() {
+        grants::revoke(transaction, now, &grant.id)?;
+        return Ok(Err(RotateRefreshToken::Reused(grant.id)));
+    }
+    let redeemed = grants::if_allowed(transaction, now, grant)?;
+    Ok(match redeemed {
+        Some(redeemed) => Ok((token, redeemed)),
+        None => Err(RotateRefreshToken::Refused),
+    })
 }
 
 /// Notes a token that was spent at once, and forgets the oldest of those when there are too many.

@@ -1,5 +1,6 @@
 //! Sessions: sign-in, use, end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::{Timestamp, earlier, later};
@@ -9,7 +10,7 @@ use crate::store::key_value::tables::{
     GRANTS_OF_SESSION, INTERACTIONS_OF_SESSION, SESSIONS, SESSIONS_OF_USER,
 };
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{expiry, grants, interactions, users};
+use crate::store::operations::{expiry, grants, interactions, participants, users};
 use crate::store::records::{InteractionRecord, SessionRecord, UserRecord};
 use crate::store::{SignIn, StoreError};
 
@@ -48,8 +49,9 @@ pub(in crate::store) fn begin(
         let before = live(transaction, now, &replaced)?;
         if before.is_some_and(|before| before.user_uid == session.user_uid) {
             grants::move_all(transaction, &replaced, &hash)?;
+            participants::move_all(transaction, &replaced, &hash)?;
         }
-        end(transaction, &replaced)?;
+        log_out(transaction, now, replaced.as_bytes())?;
     }
     make_room(transaction, &session)?;
     SESSIONS_OF_USER.put(transaction, session.user_uid.as_str().as_bytes(), hash.as_bytes());
@@ -57,7 +59,8 @@ pub(in crate::store) fn begin(
     put(transaction, session)
 }
 
-/// Ends the sessions of the person that were used longest ago, where there are too many for another one.
+/// Ends the sessions of the person that were used longest ago, where there are too many for another one. That is no sign-out:
+/// their apps are not told, as with sessions that idle out.
 fn make_room(transaction: &mut dyn Transaction, session: &SessionRecord) -> Result<(), StoreError> {
     let hashes = SESSIONS_OF_USER.of(transaction, session.user_uid.as_str().as_bytes())?;
     let excess = (hashes.len() + 1).saturating_sub(MOST_OF_USER);
@@ -128,12 +131,23 @@ pub(in crate::store) fn end(transaction: &mut dyn Transaction, hash: &TokenHash)
     end_by_key(transaction, hash.as_bytes())
 }
 
+/// As [`end_by_key`], because somebody wants it: clients that took part are told.
+pub(in crate::store) fn log_out(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    hash: &[u8],
+) -> Result<(), StoreError> {
+    participants::notify(transaction, now, hash, &BTreeSet::new())?;
+    end_by_key(transaction, hash)
+}
+
 /// Ends a session with its interactions and the grants that end with it.
 pub(in crate::store) fn end_by_key(transaction: &mut dyn Transaction, hash: &[u8]) -> Result<(), StoreError> {
     for interaction in INTERACTIONS_OF_SESSION.of(transaction, hash)? {
         interactions::end_by_key(transaction, &interaction)?;
     }
     grants::end_all(transaction, &GRANTS_OF_SESSION, hash)?;
+    participants::forget_all(transaction, hash)?;
     if let Some(session) = by_key(transaction, hash)? {
         SESSIONS_OF_USER.delete(transaction, session.user_uid.as_str().as_bytes(), hash);
         SESSIONS.delete(transaction, &[hash]);

@@ -1,6 +1,6 @@
 //! What clients signed that counts once, by its `jti`, for as long as it could be presented again.
 //!
-//! How many are remembered of a client is counted and capped. At the cap the next one is refused: to forget one would let it
+//! How many are remembered of a client, or of a key that came with what it signed, is counted and capped. At the cap the next one is refused: to forget one would let it
 //! count a second time.
 
 use crate::clock::Timestamp;

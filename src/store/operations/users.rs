@@ -8,7 +8,7 @@ use crate::store::key_value::tables::{
     GRANTS_OF_USER, RETIRED_SUBJECTS, SESSIONS_OF_USER, SUBJECTS, USERNAMES, USERS,
 };
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{clients, expiry, grants, sessions};
+use crate::store::operations::{clients, expiry, grants, logout_notices, sessions};
 use crate::store::records::{Digest, OwnPasswordRecord, PasswordRecord, UserRecord, UserRegistration};
 use crate::store::{RegisterUser, StoreError};
 
@@ -32,7 +32,7 @@ pub(in crate::store) fn register(
             });
         }
         // The same name with another uid: the holder's resource was deleted, even if nobody has told us yet.
-        remove(transaction, &holder.user.uid)?;
+        remove(transaction, now, &holder.user.uid)?;
     }
     let known = by_uid(transaction, &uid)?;
     let has_it = known
@@ -63,7 +63,7 @@ pub(in crate::store) fn register(
         return Ok(RegisterUser::Registered(Box::new(record)));
     }
     if let Some(known) = &known {
-        replace(transaction, known, &record)?;
+        replace(transaction, now, known, &record)?;
     }
     let claim = record.user.username.as_bytes();
     USERNAMES.put(transaction, &[claim], &uid)?;
@@ -109,6 +109,7 @@ fn merge(known: Option<&UserRecord>, registration: UserRegistration, now: Timest
 /// Ends what must not outlive a change from `known` to `record`.
 fn replace(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     known: &UserRecord,
     record: &UserRecord,
 ) -> Result<(), StoreError> {
@@ -119,7 +120,7 @@ fn replace(
     }
     let password_changes = !is_same(known.password.as_ref(), record.password.as_ref());
     if record.user.disabled || subject_changes || password_changes {
-        end_everything(transaction, &record.user.uid)?;
+        end_everything(transaction, now, &record.user.uid)?;
     }
     Ok(())
 }
@@ -212,7 +213,7 @@ pub(in crate::store) fn mark_absent(
         {
             record.absent_since = Some(now);
             put(transaction, &record)?;
-            end_everything(transaction, uid)?;
+            end_everything(transaction, now, uid)?;
             expiry::Subject::User(uid.clone()).look_at(transaction, expiry::purge_at(now));
         }
     }
@@ -221,6 +222,7 @@ pub(in crate::store) fn mark_absent(
 
 pub(in crate::store) fn remove(
     transaction: &mut dyn Transaction,
+    now: Timestamp,
     uid: &ResourceUid,
 ) -> Result<(), StoreError> {
     let Some(record) = by_uid(transaction, uid)? else {
@@ -228,14 +230,19 @@ pub(in crate::store) fn remove(
     };
     release_claims(transaction, &record);
     retire_subject(transaction, &record)?;
-    end_everything(transaction, uid)?;
+    end_everything(transaction, now, uid)?;
     grants::forget_consents_of(transaction, uid)?;
     USERS.delete(transaction, &[uid.as_str().as_bytes()]);
     Ok(())
 }
 
-/// Ends all sessions and grants of a user.
-fn end_everything(transaction: &mut dyn Transaction, uid: &ResourceUid) -> Result<(), StoreError> {
+/// Ends all sessions and grants of a user, and has the clients that hold them told.
+fn end_everything(
+    transaction: &mut dyn Transaction,
+    now: Timestamp,
+    uid: &ResourceUid,
+) -> Result<(), StoreError> {
+    logout_notices::begin_all_of_user(transaction, now, uid, None)?;
     let uid = uid.as_str().as_bytes();
     for hash in SESSIONS_OF_USER.of(transaction, uid)? {
         sessions::end_by_key(transaction, &hash)?;

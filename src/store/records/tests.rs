@@ -140,3 +140,11 @@ fn a_device_code_of_the_first_version_is_still_read() {
         }));
     }
 }
+
+#[test]
+fn what_is_told_of_sessions_is_still_read() {
+    still_read::<ParticipantRecord>(&json!({"client_uid": "uid-shop", "sub": "ada", "sids": ["one", "two"]}));
+    still_read::<LogoutNoticeRecord>(&json!({
+        "client_uid": "uid-shop", "sub": "ada", "sid": "one", "attempts": 2, "due_at": AT, "expires_at": AT,
+    }));
+}

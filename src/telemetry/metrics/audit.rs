@@ -17,7 +17,7 @@ use crate::oidc::audit::TARGET;
 /// Events are named in the source, so there are not many; this holds whatever somebody writes there one day.
 const MOST: usize = 100;
 /// Shown as zero from the start: an alert on an increase misses a counter that appears with its first event.
-const FROM_THE_START: [&str; 14] = [
+const FROM_THE_START: [&str; 17] = [
     "sign_in",
     "sign_in_failed",
     "sign_in_throttled",
@@ -32,6 +32,9 @@ const FROM_THE_START: [&str; 14] = [
     "refresh_token_reused_grant_revoked",
     "client_authentication_failed",
     "access_lost_grant_revoked",
+    "logout_token_accepted",
+    "logout_token_not_accepted",
+    "logout_token_given_up",
 ];
 
 pub(super) struct AuditMetrics {

@@ -46,7 +46,6 @@ fn other_objects() -> Vec<Call> {
     let mut calls = Vec::new();
     for (collection, name) in [
         ("/api/v1/namespaces/vault/configmaps", "config"),
-        ("/api/v1/namespaces/vault/serviceaccounts", "default"),
         ("/api/v1/namespaces/vault/services", "web"),
         (
             "/api/v1/namespaces/kube-system/configmaps",
@@ -63,6 +62,15 @@ fn other_objects() -> Vec<Call> {
     ] {
         calls.extend(every_verb(collection, name));
     }
+    // Of a ServiceAccount it may read that it is there, by name and no other way.
+    let accounts = "/api/v1/namespaces/vault/serviceaccounts";
+    calls.extend(
+        every_verb(accounts, "default")
+            .into_iter()
+            .filter(|call| call.to_string() != format!("GET {accounts}/default")),
+    );
+    calls.push(Call::get("/api/v1/serviceaccounts"));
+    calls.extend(["/openid/v1/", "/.well-known/"].map(Call::get));
     // Of all namespaces it may read one.
     calls.extend(every_verb("/api/v1/namespaces", VAULT).into_iter().chain([
         Call::put("/api/v1/namespaces/vault/finalize", json!({})),
@@ -267,6 +275,16 @@ fn what_is_given() -> Vec<Attempt> {
         Attempt::new(
             "reads the users at home",
             Call::get(resources(HOME, "oidcusers")),
+            Expected::Taken,
+        ),
+        Attempt::new(
+            "reads whether a ServiceAccount is there",
+            Call::get("/api/v1/namespaces/vault/serviceaccounts/default"),
+            Expected::Taken,
+        ),
+        Attempt::new(
+            "reads the cluster's public keys",
+            Call::get("/openid/v1/jwks"),
             Expected::Taken,
         ),
         Attempt::new(

@@ -51,6 +51,7 @@ async fn rotate(store: &dyn Store, number: usize) -> &'static str {
         .rotate_refresh_token(
             &fixtures::hash(&format!("refresh {number}")),
             &bench::uid(CLIENT),
+            None,
             fixtures::refresh_token(&format!("successor {number}"), TestClock::new().now()),
         )
         .await

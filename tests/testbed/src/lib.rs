@@ -26,6 +26,7 @@ pub mod sample_app;
 pub mod scale;
 pub mod seccomp;
 pub mod seed;
+pub mod tls_receiver;
 pub mod tools;
 pub mod visit;
 

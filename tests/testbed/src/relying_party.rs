@@ -315,6 +315,12 @@ impl RelyingParty {
         id_token::verify(token, &self.jwks().await?, &expected)
     }
 
+    /// Verifies a logout token (OpenID Connect Back-Channel Logout §2.6) and gives its claims.
+    pub async fn verify_logout_token(&self, token: &str) -> Result<Value> {
+        let keys = self.jwks().await?;
+        id_token::verify_logout_token(token, &keys, &self.provider.issuer, &self.registration.client_id)
+    }
+
     /// Asks userinfo and checks that it is about the same person (OpenID Connect Core §5.3.2).
     pub async fn userinfo(&self, access_token: &str, subject: &str) -> Result<Value> {
         let request = self

@@ -14,6 +14,7 @@ fn settings() -> ControllerSettings {
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org/tenant").unwrap(),
         heal_interval: None,
+        service_account_interval: std::time::Duration::from_mins(1),
         allow_own_client_ids: false,
         allow_consent_skip: false,
         watch_timeout: std::time::Duration::from_secs(290),

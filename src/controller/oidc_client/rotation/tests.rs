@@ -57,6 +57,7 @@ fn record(versions: Vec<SecretVersion>) -> ClientRecord {
         watch_timeout: std::time::Duration::from_secs(290),
         accept_removals: 0,
         heal_interval: None,
+        service_account_interval: Duration::from_mins(1),
         allow_own_client_ids: false,
         allow_consent_skip: false,
         without_secret_policy: false,

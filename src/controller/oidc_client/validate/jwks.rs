@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::controller::condition::Verdict;
 use crate::crd::v1alpha1 as crd;
-use crate::oidc::client::ClientAuthenticationMethod;
+use crate::oidc::client::{ClientAuthenticationMethod, ServiceAccount};
 use crate::oidc::jwk::{Jwk, JwkError, PublicMembers, SignatureAlgorithm};
 
 use super::invalid;
@@ -17,12 +17,14 @@ const MAX_KID: usize = 128;
 pub(super) fn keys(
     given: Option<&crd::JwkSet>,
     methods: &BTreeSet<ClientAuthenticationMethod>,
+    service_accounts: &[ServiceAccount],
 ) -> Result<Vec<Jwk>, Verdict> {
     let Some(crd::JwkSet { keys }) = given else {
-        if methods.contains(&ClientAuthenticationMethod::PrivateKeyJwt) {
+        if methods.contains(&ClientAuthenticationMethod::PrivateKeyJwt) && service_accounts.is_empty() {
             return Err(invalid(
                 "spec.jwks",
-                "is required with the method private_key_jwt: the public keys of what the app signs with",
+                "(the public keys of what the app signs with) or spec.serviceAccounts is required with the method \
+                 private_key_jwt",
             ));
         }
         return Ok(Vec::new());

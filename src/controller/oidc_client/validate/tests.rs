@@ -9,6 +9,7 @@ fn settings() -> ControllerSettings {
         keyring_secret_name: "claviger-keyring".to_owned(),
         issuer: Issuer::parse("https://id.example.org").unwrap(),
         heal_interval: None,
+        service_account_interval: std::time::Duration::from_mins(1),
         allow_own_client_ids: false,
         allow_consent_skip: false,
         watch_timeout: std::time::Duration::from_secs(290),
@@ -55,6 +56,7 @@ fn redirect_uris_are_all_that_a_client_needs() {
     assert_eq!(client.access, Access::default());
     assert_eq!(client.default_max_age, None);
     assert!(!client.is_public() && !client.suspended && !client.require_pushed_authorization_requests);
+    assert!(!client.dpop_bound_access_tokens);
     assert_eq!(client.pkce, Pkce::Required);
 }
 
@@ -66,6 +68,8 @@ fn every_field_reaches_the_client() {
         description: Sells things.
         redirectUris: [https://shop.example.org/callback, 'http://127.0.0.1/cb', 'org.example.shop:/cb']
         postLogoutRedirectUris: [https://shop.example.org/]
+        backchannelLogoutUri: https://shop.example.org/backchannel-logout?tenant=a
+        backchannelLogoutSessionRequired: true
         allowedOrigins: [https://shop.example.org]
         jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, kid: one, use: sig, alg: EdDSA}]}
         requireSignedRequestObject: true
@@ -76,6 +80,7 @@ fn every_field_reaches_the_client() {
         resourceAccess: {allowedNamespaces: [team-b]}
         tokenEndpointAuthMethods: [none]
         requirePushedAuthorizationRequests: true
+        dpopBoundAccessTokens: true
         consent: Always
         defaultMaxAge: 0s
         tokens:
@@ -98,12 +103,16 @@ fn every_field_reaches_the_client() {
     assert_eq!(client.description.as_deref(), Some("Sells things."));
     assert_eq!(client.redirect_uris.len(), 3);
     assert_eq!(client.post_logout_redirect_uris, ["https://shop.example.org/"]);
+    let uri = client.backchannel_logout_uri.as_deref();
+    assert_eq!(uri, Some("https://shop.example.org/backchannel-logout?tenant=a"));
+    assert!(client.backchannel_logout_session_required);
     assert_eq!(client.allowed_origins, ["https://shop.example.org"]);
     assert_eq!(client.jwks.len(), 1);
     assert!(client.require_signed_request_object);
     assert_eq!(client.jwks[0].kid.as_deref(), Some("one"));
     assert_eq!(client.grant_types, BTreeSet::from([GrantType::AuthorizationCode]));
     assert!(client.is_public() && client.suspended && client.require_pushed_authorization_requests);
+    assert!(client.dpop_bound_access_tokens);
     assert_eq!(client.audiences, ["https://api.example.org", "urn:x"]);
     assert_eq!(client.resource_identifiers, ["https://shop.example.org"]);
     assert_eq!(client.resource_namespaces, ["team-b"]);
@@ -217,12 +226,36 @@ fn keys_and_uris_after_sign_out_are_checked() {
             "spec.postLogoutRedirectUris[0] ",
         ),
         (
+            "{redirectUris: [https://a.example], backchannelLogoutUri: 'http://a.example/logout'}",
+            "spec.backchannelLogoutUri ",
+        ),
+        (
+            "{redirectUris: [https://a.example], backchannelLogoutUri: 'https://a.example/logout#x'}",
+            "spec.backchannelLogoutUri ",
+        ),
+        (
+            "{redirectUris: [https://a.example], backchannelLogoutUri: 'org.example.app:/logout'}",
+            "spec.backchannelLogoutUri ",
+        ),
+        (
+            "{redirectUris: [https://a.example], backchannelLogoutSessionRequired: true}",
+            "spec.backchannelLogoutSessionRequired ",
+        ),
+        (
             "{redirectUris: [https://a.example], jwks: {keys: []}}",
             "spec.jwks.keys ",
         ),
         (
             "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [private_key_jwt]}",
-            "spec.jwks is required",
+            "spec.jwks (the public keys",
+        ),
+        (
+            "{redirectUris: [https://a.example], serviceAccounts: [{name: shop}]}",
+            "spec.serviceAccounts needs tokenEndpointAuthMethods",
+        ),
+        (
+            "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [private_key_jwt], serviceAccounts: [{name: a}, {name: default}]}",
+            "spec.serviceAccounts[1].name cannot be default",
         ),
         (
             "{redirectUris: [https://a.example], tokenEndpointAuthMethods: [private_key_jwt, none], jwks: {keys: []}}",
@@ -289,6 +322,66 @@ fn pairwise_subjects_are_for_clients_of_one_host() {
             message.starts_with("spec.subjectType pairwise needs") && message.contains(says),
             "{message}"
         );
+    }
+}
+
+/// What contradicts a profile is refused, by each field alone; fields that it decides need not be written.
+#[test]
+fn a_profile_refuses_what_contradicts_it() {
+    const KEY: &str = "kty: EC, crv: P-256, x: l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs, y: 9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA";
+    let spec = |fields: &str| {
+        format!(
+            "{{profile: FAPI2, tokenEndpointAuthMethods: [private_key_jwt], jwks: {{keys: [{{{KEY}}}]}}, \
+             redirectUris: [https://a.example]{fields}}}"
+        )
+    };
+    let client_of = valid(&spec("")).client;
+    assert!(client_of.requires_pkce() && client_of.requires_pushed_requests() && client_of.requires_dpop());
+    assert!(!client_of.rotates_refresh_tokens() && !client_of.has_secret());
+    assert_eq!(client_of.token_signing().id_token, SigningAlgorithm::Es256);
+    for (from, to, field) in [
+        (
+            "[private_key_jwt]",
+            "[private_key_jwt, client_secret_post]",
+            "spec.tokenEndpointAuthMethods",
+        ),
+        ("[private_key_jwt]", "[none]", "spec.tokenEndpointAuthMethods"),
+        (
+            "tokenEndpointAuthMethods: [private_key_jwt], ",
+            "",
+            "spec.tokenEndpointAuthMethods",
+        ),
+        (
+            "}]}",
+            "}]}, serviceAccounts: [{name: shop}]",
+            "spec.serviceAccounts",
+        ),
+        ("}]}", "}]}, pkce: Optional", "spec.pkce"),
+        (
+            "}]}",
+            "}]}, grantTypes: [authorization_code, 'urn:ietf:params:oauth:grant-type:device_code']",
+            "spec.grantTypes",
+        ),
+        (
+            "[https://a.example]",
+            "[https://a.example, 'http://[::1]/']",
+            "spec.redirectUris",
+        ),
+        (
+            "}]}",
+            "}]}, tokens: {idTokenSignedResponseAlg: RS256}",
+            "spec.tokens",
+        ),
+        (
+            "}]}",
+            "}]}, tokens: {accessTokenSigningAlg: RS256}",
+            "spec.tokens",
+        ),
+    ] {
+        let spec = spec("").replace(from, to);
+        let verdict = validate(&client("team-a", "shop", &spec), &settings(), None).unwrap_err();
+        assert_eq!(verdict.reason, reason::INVALID_SPEC, "{spec}");
+        assert!(verdict.message.starts_with(field), "{spec}: {}", verdict.message);
     }
 }
 

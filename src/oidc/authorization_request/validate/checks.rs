@@ -14,11 +14,12 @@ use crate::oidc::pkce;
 use crate::oidc::redirect_uri;
 use crate::oidc::response_mode::ResponseMode;
 use crate::oidc::scope::{OFFLINE_ACCESS, OPENID, ScopeSet};
+use crate::oidc::thumbprint::Thumbprint;
 
 pub(super) type Check = fn(&Parameters, &Client, &mut AuthorizationRequest) -> Result<(), Error>;
 
 /// Everything that is told to the app, in the order in which it is checked.
-pub(super) const CHECKS: [Check; 14] = [
+pub(super) const CHECKS: [Check; 15] = [
     no_parameter_is_repeated,
     no_request_uri,
     no_registration,
@@ -29,6 +30,7 @@ pub(super) const CHECKS: [Check; 14] = [
     scope,
     resources,
     code_challenge,
+    dpop_jkt,
     nonce,
     prompt,
     max_age_and_login_hint,
@@ -41,7 +43,7 @@ pub(super) const CHECKS_FOR_DEVICES: [Check; 4] =
 
 /// What this endpoint reads. RFC 6749 section 3.1: a parameter must not be repeated. Unknown ones are ignored. `resource` is
 /// not among them: RFC 8707 section 2 lets it come more than once.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "response_type",
     "response_mode",
     "scope",
@@ -49,6 +51,7 @@ const KNOWN: [&str; 19] = [
     "nonce",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "prompt",
     "max_age",
     "login_hint",
@@ -218,6 +221,17 @@ fn code_challenge(
         ));
     }
     request.code_challenge = Some(challenge.to_owned());
+    Ok(())
+}
+
+/// RFC 9449 section 10.
+fn dpop_jkt(parameters: &Parameters, _: &Client, request: &mut AuthorizationRequest) -> Result<(), Error> {
+    let Some(text) = optional(parameters, "dpop_jkt") else {
+        return Ok(());
+    };
+    let jkt = Thumbprint::parse(text)
+        .ok_or_else(|| invalid_request("dpop_jkt is not the base64url form of a SHA-256 thumbprint"))?;
+    request.dpop_jkt = Some(jkt);
     Ok(())
 }
 

@@ -191,7 +191,7 @@ pub(super) async fn rotate(store: &dyn Store, number: usize, generation: usize) 
     let successor = fixtures::refresh_token(&token(number, generation + 1), TestClock::new().now());
     let hash = fixtures::hash(&token(number, generation));
     let outcome = store
-        .rotate_refresh_token(&hash, &uid(&client(number)), successor)
+        .rotate_refresh_token(&hash, &uid(&client(number)), None, successor)
         .await;
     name_of_rotation(&outcome.unwrap())
 }

@@ -22,28 +22,7 @@ pub struct Expected<'a> {
 
 /// Verifies signature, issuer, audience, expiry, nonce and `at_hash`, and gives the claims.
 pub fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Result<Value> {
-    let header = decode_header(token).context("the ID token is not a JWT")?;
-    let kid = header.kid.as_deref().context("the ID token names no key")?;
-    let key = keys
-        .find(kid)
-        .with_context(|| format!("the JWKS has no key `{kid}`"))?;
-    // The key says which algorithm it is for; the header is the sender's word (RFC 8725 §3.1).
-    let algorithm: Algorithm = key
-        .common
-        .key_algorithm
-        .with_context(|| format!("the key `{kid}` names no algorithm"))?
-        .to_string()
-        .parse()
-        .with_context(|| format!("the key `{kid}` is not for signatures"))?;
-    let mut validation = Validation::new(algorithm);
-    validation.set_issuer(&[expected.issuer]);
-    validation.set_audience(&[expected.client_id]);
-    validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
-    validation.leeway = 5;
-    let key = DecodingKey::from_jwk(key).with_context(|| format!("failed to read the key `{kid}`"))?;
-    let claims = decode::<Value>(token, &key, &validation)
-        .context("the ID token does not verify")?
-        .claims;
+    let (algorithm, claims) = signed(token, keys, expected.issuer, expected.client_id)?;
     anyhow::ensure!(
         claims["iat"].is_i64(),
         "the ID token does not say when it was issued"
@@ -58,6 +37,52 @@ pub fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Result<Val
         );
     }
     Ok(claims)
+}
+
+/// Verifies a logout token (OpenID Connect Back-Channel Logout section 2.6), and gives the claims.
+pub fn verify_logout_token(token: &str, keys: &JwkSet, issuer: &str, client_id: &str) -> Result<Value> {
+    const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+    let header = decode_header(token).context("the logout token is not a JWT")?;
+    anyhow::ensure!(
+        header.typ.as_deref() == Some("logout+jwt"),
+        "it is typed {:?}",
+        header.typ
+    );
+    let (_, claims) = signed(token, keys, issuer, client_id)?;
+    anyhow::ensure!(claims["events"][EVENT].is_object(), "it does not say what ended");
+    anyhow::ensure!(claims.get("nonce").is_none(), "it has a nonce");
+    anyhow::ensure!(
+        claims["jti"].is_string() && claims["iat"].is_i64(),
+        "it is incomplete"
+    );
+    Ok(claims)
+}
+
+/// Verifies signature, issuer, audience and expiry.
+fn signed(token: &str, keys: &JwkSet, issuer: &str, client_id: &str) -> Result<(Algorithm, Value)> {
+    let header = decode_header(token).context("the token is not a JWT")?;
+    let kid = header.kid.as_deref().context("the token names no key")?;
+    let key = keys
+        .find(kid)
+        .with_context(|| format!("the JWKS has no key `{kid}`"))?;
+    // The key says which algorithm it is for; the header is the sender's word (RFC 8725 §3.1).
+    let algorithm: Algorithm = key
+        .common
+        .key_algorithm
+        .with_context(|| format!("the key `{kid}` names no algorithm"))?
+        .to_string()
+        .parse()
+        .with_context(|| format!("the key `{kid}` is not for signatures"))?;
+    let mut validation = Validation::new(algorithm);
+    validation.set_issuer(&[issuer]);
+    validation.set_audience(&[client_id]);
+    validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
+    validation.leeway = 5;
+    let key = DecodingKey::from_jwk(key).with_context(|| format!("failed to read the key `{kid}`"))?;
+    let claims = decode::<Value>(token, &key, &validation)
+        .context("the token does not verify")?
+        .claims;
+    Ok((algorithm, claims))
 }
 
 /// The left half of the token's hash, by the hash of the signature (OpenID Connect Core section 3.1.3.6).
