@@ -61,6 +61,9 @@ impl App {
             std::fs::write(path, places.fill(text))?;
         }
         install(packages, folder.path())?;
+        if folder.join("Cargo.toml").exists() {
+            build(folder.path())?;
+        }
         let container = container::read(&places.fill(page.block("pod.yaml")?))?;
         let words = container.command.as_deref().unwrap_or_default();
         let mut command = command(words, packages)?;
@@ -124,6 +127,33 @@ fn install(packages: &Path, folder: &Path) -> Result<()> {
             symlink(entry.path(), place)?;
         }
     }
+    Ok(())
+}
+
+/// Builds a crate, as the stage of an image would, with the crates that are there: its program is then in `bin/`. What was
+/// built before is in the `target/` of what is installed.
+fn build(folder: &Path) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    // Of what cargo tells the tests about themselves some build scripts think that it is about them, and run again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_") && text != "CARGO_HOME" {
+            cargo.env_remove(&name);
+        }
+    }
+    let built = cargo
+        .args(["install", "--path=.", "--root=.", "--target-dir=target"])
+        .args(["--locked", "--offline", "--quiet", "--debug", "--no-track"])
+        .current_dir(folder)
+        // A debug build of so many crates is large.
+        .envs([("CARGO_PROFILE_DEV_DEBUG", "0"), ("CARGO_INCREMENTAL", "0")])
+        .output()
+        .context("failed to run cargo")?;
+    anyhow::ensure!(
+        built.status.success(),
+        "the app of the page does not build: {}",
+        String::from_utf8_lossy(&built.stderr)
+    );
     Ok(())
 }
 

@@ -204,6 +204,11 @@ fn mozilla_django_oidc() -> Result<()> {
 }
 
 #[test]
+fn rust_openidconnect() -> Result<()> {
+    visit("rust-openidconnect", &OWN)
+}
+
+#[test]
 fn mod_auth_openidc_of_apache() -> Result<()> {
     let way = Way {
         sign_in: "/",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # packages.sh NAME: what the app of docs/src/apps/NAME.md needs, from its registry into .cache/packages/NAME/, by the list in
-# tests/relying_parties/packages/NAME/: npm (package-lock.json), PyPI (requirements.txt), Maven (pom.xml), and Debian's packages,
-# unpacked and not installed (debian.txt). Prints the folder.
+# tests/relying_parties/packages/NAME/: npm (package-lock.json), PyPI (requirements.txt), Maven (pom.xml), Debian's packages, unpacked and not installed (debian.txt), and
+# crates (Cargo.lock), into cargo's own cache. Prints the folder.
 # shellcheck source=tests/tools/paths.sh
 . "$(dirname "$0")/paths.sh"
 
@@ -23,6 +23,8 @@ run() {
 	shift
 	"$@" >"$log" 2>&1 || { tail -n 15 "$log" >&2; fail "failed to $what"; }
 }
+# block FILE: a block of code of the app's page, as tests/relying_parties/page.rs finds it.
+block() { sed -n "/\`$1\`:\$/,/^\`\`\`\$/p" "$root/docs/src/apps/$name.md" | sed '1,/^```/d; $d'; }
 download_debian() {
 	local options=(-o "Dir::Cache=$into/apt" -o Debug::NoLocking=1 -o APT::Sandbox::User=root)
 	mkdir -p "$into/apt/archives/partial"
@@ -52,6 +54,18 @@ if [[ -f $list/pom.xml ]]; then
 	need mvn "install $name"
 	run "install $name from Maven" mvn --batch-mode --quiet --file "$list/pom.xml" dependency:copy-dependencies \
 		"-DoutputDirectory=$into/lib"
+fi
+if [[ -f $list/Cargo.lock ]]; then
+	need cargo "fetch the crates of $name"
+	# Somewhere else than in this workspace, of which the app is no member.
+	crate=$(mktemp -d)
+	mkdir "$crate/src" "$into/target"
+	touch "$crate/src/main.rs"
+	block Cargo.toml >"$crate/Cargo.toml"
+	cp "$list/Cargo.lock" "$crate"
+	run "fetch the crates of $name" cargo fetch --locked --manifest-path "$crate/Cargo.toml"
+	rm -rf "$crate"
+	cp "$list/Cargo.lock" "$into"
 fi
 if [[ -f $list/debian.txt ]]; then
 	need apt-get "install $name"
