@@ -7,7 +7,7 @@ TOOLS := tests/tools
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full test-node test-upgrade image docs lint fmt crds chart bench deny tools browser-tools
+.PHONY: help run test test-full test-node test-upgrade image docs lint fmt crds chart bench bench-peers deny tools browser-tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ chart: tools ## lint the chart and render it with its defaults
 
 bench: ## start-up time, memory and refreshes per CPU-second of the release build, and 1,000 clients beside a minimal operator
 	$(CARGO) bench --workspace --bench bench
+
+bench-peers: ## claviger beside oidc-provider and Keycloak on this machine, a quarter of an hour (fewer rounds: BENCH_ROUNDS=1)
+	$(CARGO) bench --workspace --bench bench -- peers
 
 deny: ## licences, sources and banned crates of all dependencies
 	"$$($(TOOLS)/cargo-deny.sh)" --workspace check bans licenses sources

@@ -3,6 +3,8 @@
 //!
 //! Figures of one machine at one moment say little, so rates are given per CPU-second of the server process and as a
 //! ratio against the bare program, in rounds that alternate. Nothing here passes or fails.
+//!
+//! `make bench-peers` is `peers.rs`.
 
 #![expect(
     clippy::print_stdout,
@@ -17,6 +19,7 @@ mod clients;
 mod figures;
 mod load;
 mod operator;
+mod peers;
 mod setup;
 mod start;
 
@@ -44,6 +47,9 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if arguments.get(1).is_some_and(|mode| mode == operator::MODE) {
         return runtime.block_on(operator::run(&arguments));
+    }
+    if arguments.get(1).is_some_and(|mode| mode == peers::MODE) {
+        return runtime.block_on(peers::measure());
     }
     runtime.block_on(measure())
 }

@@ -20,6 +20,12 @@ impl fmt::Display for Figures {
             return formatter.write_str("nothing");
         };
         let median = self.0[self.0.len() / 2];
+        if formatter.alternate() {
+            return write!(
+                formatter,
+                "{median:.digits$} ({least:.digits$} to {most:.digits$})"
+            );
+        }
         write!(
             formatter,
             "median {median:.digits$} (from {least:.digits$} to {most:.digits$})"

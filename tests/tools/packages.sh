@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# packages.sh NAME: what the app of docs/src/apps/NAME.md needs, from its registry into .cache/packages/NAME/, by the list in
-# tests/relying_parties/packages/NAME/: npm (package-lock.json), PyPI (requirements.txt), Maven (pom.xml), Debian's packages, unpacked and not installed (debian.txt), and
+# packages.sh NAME: what the app of docs/src/apps/NAME.md or a peer of the benchmark needs, from its registry into
+# .cache/packages/NAME/, by the list in tests/relying_parties/packages/NAME/ or tests/bench/packages/NAME/: npm
+# (package-lock.json), PyPI (requirements.txt), Maven (pom.xml), Debian's packages, unpacked and not installed (debian.txt), and
 # crates (Cargo.lock), into cargo's own cache. Prints the folder.
 # shellcheck source=tests/tools/paths.sh
 . "$(dirname "$0")/paths.sh"
 
 name=$1
 list=$root/tests/relying_parties/packages/$name
+[[ -d $list ]] || list=$root/tests/bench/packages/$name
 into=$(realpath "$cache")/packages/$name
 log=$cache/packages-$name.log
 
-[[ -d $list ]] || fail "there is no list of packages for $name in tests/relying_parties/packages/"
+[[ -d $list ]] || fail "there is no list of packages for $name in tests/relying_parties/packages/ and tests/bench/packages/"
 # A virtual environment knows where it is: one that was moved, or lies where it did not, is made again.
 installed() { diff -rq "$list" "$into/.list" >/dev/null 2>&1 && [[ $(<"$into/.place") == "$into" ]]; }
 finish() {
@@ -54,6 +56,11 @@ if [[ -f $list/pom.xml ]]; then
 	need mvn "install $name"
 	run "install $name from Maven" mvn --batch-mode --quiet --file "$list/pom.xml" dependency:copy-dependencies \
 		"-DoutputDirectory=$into/lib"
+	for archive in "$into"/lib/*.zip; do
+		[[ -f $archive ]] || continue
+		run "unpack $name" env --chdir="$into" jar --extract --file "$archive"
+		rm "$archive"
+	done
 fi
 if [[ -f $list/Cargo.lock ]]; then
 	need cargo "fetch the crates of $name"
