@@ -1,8 +1,10 @@
 //! The clients that tests ask as, and the people who sign in.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use testbed::{Installation, Kind, Resources};
+use testbed::{Installation, Kind, Resources, ports};
 
 use crate::signing::Key;
 
@@ -18,6 +20,8 @@ pub(crate) const SIGNED_OUT: &str = "https://rp.example.org/signed-out";
 pub(crate) const SIGNED_OUT_OF_OTHER: &str = "https://other.example.org/signed-out";
 /// An origin whose scripts may ask userinfo.
 pub(crate) const ORIGIN: &str = "https://rp.example.org";
+/// How many clients hear of sign-outs.
+const TOLD: usize = 12;
 const EVERY_SCOPE: [&str; 7] = [
     "openid",
     "profile",
@@ -32,6 +36,13 @@ const EVERY_SCOPE: [&str; 7] = [
 pub(crate) struct App {
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
+}
+
+/// A client that hears of sign-outs.
+pub(crate) struct Told {
+    pub(crate) app: App,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
 }
 
 /// All of them. Those without a word here differ in the name only.
@@ -51,6 +62,8 @@ pub(crate) struct Apps {
     pub(crate) aged: App,
     /// At each of the ports of Chromium's tests.
     pub(crate) web: App,
+    /// Each for one test, since what they are posted would be anybody's.
+    pub(crate) told: Vec<Told>,
 }
 
 /// Somebody who signs in.
@@ -133,6 +146,7 @@ impl Apps {
             brief: app(&resources, "brief").await?,
             aged: app(&resources, "aged").await?,
             web: app(&resources, "web").await?,
+            told: told(&resources).await?,
         })
     }
 
@@ -141,6 +155,29 @@ impl Apps {
         kubectl.run(&["create", "namespace", NAMESPACE]).await?;
         Ok(())
     }
+}
+
+/// Clients that hear of sign-outs, one for each test of that.
+async fn told(resources: &Resources) -> Result<Vec<Told>> {
+    let mut addresses = Vec::new();
+    for number in 0..TOLD {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()?));
+        let changes = json!({
+            "backchannelLogoutUri": format!("https://{address}/backchannel-logout?tenant=a"),
+            "backchannelLogoutSessionRequired": true,
+        });
+        let name = format!("told-{number}");
+        resources
+            .create(Kind::OidcClient, NAMESPACE, &name, spec(&changes))
+            .await?;
+        addresses.push((name, address));
+    }
+    let mut told = Vec::new();
+    for (name, address) in addresses {
+        let app = app(resources, &name).await?;
+        told.push(Told { app, address });
+    }
+    Ok(told)
 }
 
 async fn app(resources: &Resources, name: &str) -> Result<App> {

@@ -24,6 +24,7 @@ mod wire;
 
 mod authorization_errors;
 mod authorization_requests;
+mod back_channel;
 mod claims_parameter;
 mod discovery;
 mod form_post;
@@ -54,6 +55,7 @@ const MODULES: &[&[Test]] = &[
     token_endpoint::TESTS,
     authorization_errors::TESTS,
     authorization_requests::TESTS,
+    back_channel::TESTS,
     chromium::TESTS,
     claims_parameter::TESTS,
     discovery::TESTS,

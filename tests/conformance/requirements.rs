@@ -19,11 +19,20 @@ pub(crate) enum Profile {
     /// RP-Initiated Logout OP.
     #[serde(rename = "RP-Initiated Logout")]
     RpInitiatedLogout,
+    /// Back-Channel Logout OP.
+    #[serde(rename = "Back-Channel Logout")]
+    BackChannelLogout,
 }
 
 impl Profile {
     /// All that this list is about.
-    pub(crate) const ALL: [Self; 4] = [Self::Basic, Self::Config, Self::FormPost, Self::RpInitiatedLogout];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Basic,
+        Self::Config,
+        Self::FormPost,
+        Self::RpInitiatedLogout,
+        Self::BackChannelLogout,
+    ];
 }
 
 /// How strictly the specification says it.

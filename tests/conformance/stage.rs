@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use jsonwebtoken::jwk::JwkSet;
 use serde_json::{Value, json};
-use testbed::certificates::Authority;
+use testbed::certificates::{Authority, Pair};
 use testbed::claviger::Address;
 use testbed::cluster::{Cluster, ClusterOptions};
 use testbed::folder::Folder;
@@ -32,6 +32,8 @@ pub(crate) struct Stage {
     pub(crate) metadata: Value,
     /// The certificate that claviger shows, in PEM, in a file.
     pub(crate) certificate: PathBuf,
+    /// For apps that serve https themselves.
+    pub(crate) app_certificate: Pair,
     pub(crate) web_ports: Vec<u16>,
     /// The socket of claviger's administrators.
     pub(crate) admin_socket: PathBuf,
@@ -49,7 +51,8 @@ impl Stage {
         let certificate = folder.write("tls.crt", &pair.certificate)?;
         let tls = (certificate.clone(), folder.write("tls.key", &pair.key)?);
         let admin_socket = folder.join("admin.sock");
-        let installation = install(tls, &admin_socket).await?;
+        let ca = folder.write("ca.crt", authority.pem())?;
+        let installation = install(tls, &admin_socket, &ca).await?;
         let key = Key::generate()?;
         let web_ports = (0..WEB_APPS).map(|_| ports::free()).collect::<Result<Vec<_>>>()?;
         Apps::prepare(&Kubectl::new(&installation.cluster.kubeconfig())?).await?;
@@ -68,6 +71,7 @@ impl Stage {
             key,
             metadata,
             certificate,
+            app_certificate: authority.issue(&[HOST])?,
             web_ports,
             admin_socket,
             authority: authority.pem().to_owned(),
@@ -109,7 +113,7 @@ impl Stage {
     }
 }
 
-async fn install(tls: (PathBuf, PathBuf), admin_socket: &Path) -> Result<Installation> {
+async fn install(tls: (PathBuf, PathBuf), admin_socket: &Path, ca: &Path) -> Result<Installation> {
     let address = Address::choose()?;
     let issuer = address.issuer("").replacen("http", "https", 1);
     let cluster = Cluster::start(ClusterOptions::default()).await?;
@@ -117,6 +121,9 @@ async fn install(tls: (PathBuf, PathBuf), admin_socket: &Path) -> Result<Install
     let account = installation::install_chart(&cluster, &release).await?;
     let mut options = InstallationOptions::new(Path::new(env!("CARGO_BIN_EXE_claviger")));
     options.tls = Some(tls);
+    // Logout tokens are posted to apps of this machine, whose certificates are of the tests' authority.
+    options.arguments.push("--allow-egress=127.0.0.0/8".to_owned());
+    options.arguments.push(format!("--extra-ca={}", ca.display()));
     options.environment.push((
         "CLAVIGER_ADMIN_SOCKET".to_owned(),
         admin_socket.display().to_string(),
