@@ -49,12 +49,17 @@ const SPECIAL_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// NAT64 (RFC 6052 section 2.1): the last 32 bits are an address of IPv4.
-const NAT64: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
+/// NAT64 (RFC 6052 section 2.1, RFC 8215): the last 32 bits are an address of IPv4.
+const NAT64: [(Ipv6Addr, u32); 2] = [
+    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
+    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
+];
+/// 6to4 (RFC 3056 section 2): the 32 bits behind the prefix are an address of IPv4.
+const SIX_TO_FOUR: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
 /// Where clouds tell machines their credentials: AWS, Azure, GCP, Oracle, Alibaba, and the likes of them in pods. No app is
 /// there, so no range that somebody allows makes these reachable.
-const METADATA: [IpAddr; 9] = [
+const METADATA: [IpAddr; 10] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
@@ -64,6 +69,7 @@ const METADATA: [IpAddr; 9] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
 ];
 
 /// How much around the API server's Service counts as the Services' range: the largest that Kubernetes takes has 20 bits for
@@ -102,9 +108,13 @@ impl Guard {
         }
         let is_allowed = self.allowed.iter().any(|range| range.contains(address));
         match address {
-            // By NAT64 everything of IPv4 is within reach, so allowing it does not allow that.
-            IpAddr::V6(address) if within_v6(address, NAT64) => {
+            // By these everything of IPv4 is within reach, so allowing them does not allow that.
+            IpAddr::V6(address) if NAT64.iter().any(|range| within_v6(address, *range)) => {
                 let [.., a, b, c, d] = address.octets();
+                is_allowed && self.permits(Ipv4Addr::new(a, b, c, d).into())
+            }
+            IpAddr::V6(address) if within_v6(address, SIX_TO_FOUR) => {
+                let [_, _, a, b, c, d, ..] = address.octets();
                 is_allowed && self.permits(Ipv4Addr::new(a, b, c, d).into())
             }
             _ => is_allowed || (is_public(address) && !self.is_service(address)),
@@ -277,6 +287,11 @@ mod tests {
             ("127.0.0.1", true),
             ("::1", true),
             ("64:ff9b::10.0.0.1", true),
+            ("64:ff9b:1::169.254.169.254", false),
+            ("2002:a9fe:a9fe::1", false),
+            ("2002:a00:1::1", true),
+            ("fe80::a9fe:a9fe", false),
+            ("fe80::1", true),
         ] {
             assert_eq!(permits(&everything, address), permitted, "{address}");
         }

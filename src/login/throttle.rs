@@ -60,18 +60,21 @@ const USER_CODE: ThrottlePolicy = ThrottlePolicy {
     capacity: 20_000,
 };
 
-/// Counts a user code (RFC 8628 section 5.1) that a network has typed, and the person who is signed in there, by their uid.
+/// Counts a user code (RFC 8628 section 5.1) that the person who is signed in has typed, by their uid, or else the network: a
+/// neighbour who guesses holds up nobody who is known.
 pub async fn begin_user_code(
     network: Network,
     person: Option<&str>,
     store: &dyn Store,
 ) -> Result<Admission, StoreError> {
-    let network = network.to_string();
-    let mut buckets = vec![bucket(ThrottleKind::UserCode, &[b"network", network.as_bytes()])];
-    if let Some(person) = person {
-        buckets.push(bucket(ThrottleKind::UserCode, &[b"person", person.as_bytes()]));
-    }
-    begin(store, buckets).await
+    let who = match person {
+        Some(person) => bucket(ThrottleKind::UserCode, &[b"person", person.as_bytes()]),
+        None => bucket(
+            ThrottleKind::UserCode,
+            &[b"network", network.to_string().as_bytes()],
+        ),
+    };
+    begin(store, vec![who]).await
 }
 
 async fn begin(store: &dyn Store, buckets: Vec<ThrottleBucket>) -> Result<Admission, StoreError> {

@@ -211,7 +211,7 @@ impl Provider {
         // Section 2.6 has a client verify it by the same algorithm as ID tokens.
         self.keyring
             .current()
-            .sign(client.signing.id_token, logout_token::TYP, &claims, now)
+            .sign(client.token_signing().id_token, logout_token::TYP, &claims, now)
             .map_err(Fault::keyring("sign a logout token"))
     }
 }

@@ -106,7 +106,11 @@ impl Provider {
                 ));
             }
             request.dpop_jkt = Some(proof.jkt().clone());
-            self.spend_proof(client, &proof).await?;
+            // Of a public client anybody can send as many proofs as they make keys, and one that is sent again only makes
+            // another request for the same key.
+            if !client.is_public() {
+                self.spend_proof(client, &proof).await?;
+            }
         }
         let name = OpaqueToken::generate(TokenKind::PushedRequest, &*self.random);
         let record = PushedRequestRecord {

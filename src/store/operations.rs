@@ -8,6 +8,7 @@ pub(super) mod accounts;
 pub(super) mod authorization_codes;
 pub(super) mod binding;
 pub(super) mod clients;
+mod counts;
 pub(super) mod device_codes;
 pub(super) mod epoch;
 pub(super) mod expiry;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use claviger::oidc::client::SubjectType;
+use claviger::oidc::profile::Profile;
 use claviger::oidc::signing_algorithm::SigningAlgorithm;
 use claviger::provider::back_channel_logout::{LogoutNotifier, PAUSES};
 use claviger::provider::notices::Notices;
@@ -18,6 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::{ISSUER, TestApp, TestResponse, encode};
 use crate::browser::{Browser, Form, PASSWORD, answered, app_with_ada, location};
+use crate::device;
 use crate::egress::{Ca, Names};
 use crate::jwt::{members, part, verified};
 use crate::log::Log;
@@ -281,6 +283,40 @@ async fn rule_74_apps_hear_of_the_session_by_the_sid_that_they_know() {
         .collect();
     assert_eq!(told, expected);
     assert_ne!(expected[1], expected[2]);
+}
+
+/// A device takes part in the session of whoever allowed it, and hears of its end.
+#[tokio::test]
+async fn rule_74_a_device_hears_of_the_session() {
+    let app = app_with_ada().await;
+    let ca = Ca::new();
+    let receiver = ca.receiver(Answer::Status(200)).await;
+    register(&app, "shop", &receiver).await;
+    let browser = Browser::new(&app);
+    let tokens = device::signed_in(&app, &browser).await;
+    sign_out(&browser).await;
+    let sid = id_token(&tokens)["sid"].as_str().unwrap().to_owned();
+    let expected = ("team-a.shop".to_owned(), "subject-ada".to_owned(), Some(sid));
+    assert_eq!(waiting(&app).await, [expected]);
+}
+
+/// A client of FAPI 2.0 is told by the algorithm of its ID tokens, which never is RS256.
+#[tokio::test]
+async fn fapi2_5_4_1_no_logout_token_is_signed_by_rs256() {
+    let app = app_with_ada().await;
+    let ca = Ca::new();
+    let mut receiver = ca.receiver(Answer::Status(200)).await;
+    register(&app, "shop", &receiver).await;
+    let browser = Browser::new(&app);
+    sign_in(&app, &browser, "shop").await;
+    register_with(&app, "shop", &receiver, |registration| {
+        registration.client.profile = Some(Profile::Fapi2);
+    })
+    .await;
+    sign_out(&browser).await;
+    let _notifier = notifier(&app, &ca, LOOPBACK);
+    let posted = receiver.next().await.unwrap();
+    assert_eq!(part(&logout_token(&posted), 0)["alg"], "ES256");
 }
 
 /// The person is answered before anybody is told, and an app that never answers delays neither them nor another app.

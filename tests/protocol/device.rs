@@ -106,6 +106,13 @@ async fn allow(browser: &Browser<'_>, device: &Device) {
     );
 }
 
+/// The tokens of a device of `shop` that the person in this browser allows.
+pub(crate) async fn signed_in(app: &TestApp, browser: &Browser<'_>) -> Value {
+    let device = Device::begin(app).await;
+    allow(browser, &device).await;
+    tokens(&device.poll(app).await)
+}
+
 fn tokens(response: &TestResponse) -> Value {
     assert_eq!(response.status, StatusCode::OK, "{}", response.text());
     response.json()
@@ -619,6 +626,13 @@ async fn rule_43_attempts_at_user_codes_are_limited() {
 
     // A person takes their attempts along to another network.
     elsewhere.sign_in_as_ada().await;
+    // Who is signed in is not held up by the thief beside them.
+    let neighbour = Browser::at(&app, "192.0.2.1");
+    neighbour
+        .cookies
+        .borrow_mut()
+        .clone_from(&elsewhere.cookies.borrow());
+    location(&type_code(&neighbour, &device.user_code).await);
     for _ in 0..10 {
         assert_eq!(
             type_code(&elsewhere, "BCDF-GHJK").await.status,

@@ -7,7 +7,7 @@ use claviger::oidc::opaque_token::TokenHash;
 use claviger::oidc::scope::ScopeSet;
 use claviger::oidc::session_id::sid;
 use claviger::store::records::{GrantRecord, OwnPasswordRecord, SessionRecord};
-use claviger::store::{ChangePassword, ClaimedLogoutNotice, SignIn};
+use claviger::store::{ChangePassword, ClaimedLogoutNotice, RotateRefreshToken, SignIn};
 
 use crate::bench::{Bench, CLIENT, GRANT, REFRESH, USER, uid};
 use crate::fixtures;
@@ -229,6 +229,23 @@ pub(crate) async fn rule_74_a_session_is_told_by_the_names_that_a_client_knows(b
     assert_eq!(bench.rotate(REFRESH, "next").await, "rotated");
     let grant = claviger::oidc::identifier::GrantId::new(GRANT);
     bench.store.revoke_grant(&grant).await.unwrap();
+    bench.store.end_session(&new.hash).await.unwrap();
+    let mut expected = [of_session(CLIENT, &old), of_session(CLIENT, &new.hash)];
+    expected.sort();
+    assert_eq!(waiting(bench).await, expected);
+}
+
+/// The same of a client whose token stays as it is: it is given an ID token of the session that there is now.
+pub(crate) async fn rule_74_a_session_is_told_by_its_new_name_to_who_keeps_a_token(bench: &Bench) {
+    let old = took_part(bench, false).await.session;
+    let new = fixtures::session("new", USER, bench.now());
+    bench.store.begin_session(new.clone(), Some(old)).await.unwrap();
+    let idle_until = later(bench.now(), HOUR);
+    let used = bench
+        .store
+        .use_refresh_token(&fixtures::hash(REFRESH), &uid(CLIENT), None, idle_until)
+        .await;
+    assert!(matches!(used, Ok(RotateRefreshToken::Rotated(_))));
     bench.store.end_session(&new.hash).await.unwrap();
     let mut expected = [of_session(CLIENT, &old), of_session(CLIENT, &new.hash)];
     expected.sort();

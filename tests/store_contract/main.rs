@@ -199,6 +199,7 @@ for_each_back_end! {
         rule_74_a_session_that_nobody_ended_is_not_told,
         rule_74_only_participants_are_told,
         rule_74_a_session_is_told_by_the_names_that_a_client_knows,
+        rule_74_a_session_is_told_by_its_new_name_to_who_keeps_a_token,
         rule_73_the_end_of_everything_is_told_without_sid,
         rule_73_a_claim_comes_back_until_it_is_ended,
         rule_73_clients_are_told_in_turn,

@@ -8,13 +8,15 @@ use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
 use crate::store::key_value::tables::{DEVICE_CODES, DEVICE_CODES_OF_CLIENT, USER_CODES};
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::{authorization_codes, expiry, grants, interactions, refresh_tokens};
+use crate::store::operations::{
+    authorization_codes, counts, expiry, grants, interactions, participants, refresh_tokens,
+};
 use crate::store::records::{DeviceAnswer, DeviceCodeRecord, GrantRecord, NewRefreshToken};
 use crate::store::{IssueCode, RedeemDeviceCode, StoreError};
 
 /// How many one client holds at most: more than one network can begin within their life, so that nobody ends everybody
 /// else's.
-const MOST_OF_A_CLIENT: usize = 10_000;
+const MOST_OF_A_CLIENT: u64 = 10_000;
 /// RFC 8628 section 3.5: what an interval grows by whenever a device asks too soon.
 const SLOWER_BY_SECONDS: u64 = 5;
 /// No interval grows beyond this.
@@ -36,12 +38,12 @@ pub(in crate::store) fn begin(
         }
     }
     let client = device.request.client_uid.as_str().as_bytes();
-    let held = DEVICE_CODES_OF_CLIENT.first(transaction, client, MOST_OF_A_CLIENT)?;
-    if held.len() == MOST_OF_A_CLIENT
-        && let Some(first) = held.first()
+    if counts::DEVICE_CODES.of(transaction, client)? >= MOST_OF_A_CLIENT
+        && let Some(first) = DEVICE_CODES_OF_CLIENT.first(transaction, client, 1)?.first()
     {
         end(transaction, hash_of(first))?;
     }
+    counts::DEVICE_CODES.one_more(transaction, client)?;
     USER_CODES.put(transaction, &[device.user_code.as_bytes()], &device.hash)?;
     DEVICE_CODES_OF_CLIENT.put(transaction, client, &item(device));
     expiry::Subject::DeviceCode(device.hash).look_at(transaction, forgotten_at(device));
@@ -126,8 +128,9 @@ pub(in crate::store) fn redeem(
     let Some(redeemed) = grants::if_allowed(transaction, now, grant)? else {
         return Ok(RedeemDeviceCode::Refused);
     };
-    forget(transaction, &device);
+    forget(transaction, &device)?;
     let ended = grants::note_redeemed(transaction, &redeemed.grant)?;
+    participants::note(transaction, now, &redeemed.grant)?;
     if let Some(token) = refresh_token {
         refresh_tokens::begin(transaction, now, &redeemed.grant, &token)?;
     }
@@ -181,17 +184,18 @@ pub(in crate::store) fn end(transaction: &mut dyn Transaction, hash: &[u8]) -> R
         if let DeviceAnswer::Approved(id) = &device.answer {
             grants::end(transaction, id.as_str().as_bytes())?;
         }
-        forget(transaction, &device);
+        forget(transaction, &device)?;
     }
     Ok(())
 }
 
-fn forget(transaction: &mut dyn Transaction, device: &DeviceCodeRecord) {
+fn forget(transaction: &mut dyn Transaction, device: &DeviceCodeRecord) -> Result<(), StoreError> {
     let client = device.request.client_uid.as_str().as_bytes();
     DEVICE_CODES_OF_CLIENT.delete(transaction, client, &item(device));
     USER_CODES.delete(transaction, &[device.user_code.as_bytes()]);
     expiry::Subject::DeviceCode(device.hash).forget(transaction, forgotten_at(device));
     DEVICE_CODES.delete(transaction, &[device.hash.as_bytes()]);
+    counts::DEVICE_CODES.one_less(transaction, client)
 }
 
 pub(in crate::store) fn end_all_of(

@@ -216,10 +216,7 @@ fn look(transaction: &mut dyn Transaction, now: Timestamp, subject: &Subject) ->
             let notice = logout_notices::by_key(transaction, client, id)?;
             let ends_at = notice.as_ref().map(|notice| notice.expires_at);
             remove_if_due(transaction, now, ends_at, |transaction| {
-                if let Some(notice) = &notice {
-                    logout_notices::remove(transaction, notice);
-                }
-                Ok(())
+                notice.map_or(Ok(()), |notice| logout_notices::remove(transaction, &notice))
             })
         }
         Subject::Client(uid) => {

@@ -19,14 +19,14 @@ use crate::store::key_value::tables::{
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry::{ceiling, ordered};
-use crate::store::operations::{clients, expiry, grants, participants};
+use crate::store::operations::{clients, counts, expiry, grants, participants};
 use crate::store::records::{ClientRecord, GrantRecord, LogoutNoticeRecord};
 use crate::store::{ClaimedLogoutNotice, StoreError};
 
 /// What could not be told for this long is not told any more: longer than a session lives, so an outage of a day.
 const LIFETIME: Duration = Duration::from_hours(24);
 /// So many wait for one client at most; what would be tried first goes.
-const MOST_OF_CLIENT: usize = 1_000;
+const MOST_OF_CLIENT: u64 = 1_000;
 
 /// Writes a notice, if the client wants any. Without `sid` it is about everything of the person, which clients that need a
 /// `sid` do not understand.
@@ -50,9 +50,10 @@ pub(in crate::store) fn begin(
         expires_at: later(now, LIFETIME),
     };
     if let Some(before) = by_key(transaction, client, &notice.id())? {
-        remove(transaction, &before);
+        remove(transaction, &before)?;
     }
     make_room(transaction, client)?;
+    counts::LOGOUT_NOTICES.one_more(transaction, client.as_str().as_bytes())?;
     subject(&notice).look_at(transaction, notice.expires_at);
     put(transaction, &notice)
 }
@@ -100,8 +101,9 @@ fn is_wanted(record: &ClientRecord, has_sid: bool) -> bool {
 
 fn make_room(transaction: &mut dyn Transaction, client: &ResourceUid) -> Result<(), StoreError> {
     let owner = client.as_str().as_bytes();
-    let waiting = LOGOUT_NOTICES_OF_CLIENT.first(transaction, owner, MOST_OF_CLIENT)?;
-    if let Some(item) = waiting.first().filter(|_| waiting.len() == MOST_OF_CLIENT) {
+    if counts::LOGOUT_NOTICES.of(transaction, owner)? >= MOST_OF_CLIENT
+        && let Some(item) = LOGOUT_NOTICES_OF_CLIENT.first(transaction, owner, 1)?.first()
+    {
         remove_item(transaction, client, item)?;
     }
     Ok(())
@@ -133,7 +135,7 @@ pub(in crate::store) fn claim(
             continue;
         };
         if notice.expires_at <= now || !is_wanted(&record, notice.sid.is_some()) {
-            remove(transaction, &notice);
+            remove(transaction, &notice)?;
             continue;
         }
         let attempt = usize::try_from(notice.attempts).unwrap_or(usize::MAX);
@@ -185,7 +187,7 @@ pub(in crate::store) fn end(
     claimed: &LogoutNoticeRecord,
 ) -> Result<(), StoreError> {
     if by_key(transaction, &claimed.client_uid, &claimed.id())?.as_ref() == Some(claimed) {
-        remove(transaction, claimed);
+        remove(transaction, claimed)?;
     }
     Ok(())
 }
@@ -215,18 +217,22 @@ fn remove_item(
     item: &[u8],
 ) -> Result<(), StoreError> {
     match by_key(transaction, client, &id_of(item))? {
-        Some(notice) => remove(transaction, &notice),
+        Some(notice) => remove(transaction, &notice)?,
         None => LOGOUT_NOTICES_OF_CLIENT.delete(transaction, client.as_str().as_bytes(), item),
     }
     Ok(())
 }
 
 /// Removes a notice as it stands.
-pub(in crate::store) fn remove(transaction: &mut dyn Transaction, notice: &LogoutNoticeRecord) {
+pub(in crate::store) fn remove(
+    transaction: &mut dyn Transaction,
+    notice: &LogoutNoticeRecord,
+) -> Result<(), StoreError> {
     let client = notice.client_uid.as_str().as_bytes();
     LOGOUT_NOTICES_OF_CLIENT.delete(transaction, client, &item_of(notice));
     subject(notice).forget(transaction, notice.expires_at);
     LOGOUT_NOTICES.delete(transaction, &[client, notice.id().as_bytes()]);
+    counts::LOGOUT_NOTICES.one_less(transaction, client)
 }
 
 fn put(transaction: &mut dyn Transaction, notice: &LogoutNoticeRecord) -> Result<(), StoreError> {

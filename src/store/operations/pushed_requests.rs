@@ -7,24 +7,24 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::store::StoreError;
 use crate::store::key_value::tables::{PUSHED_REQUESTS, PUSHED_REQUESTS_OF_CLIENT};
 use crate::store::key_value::{Read, Transaction};
-use crate::store::operations::expiry;
+use crate::store::operations::{counts, expiry};
 use crate::store::records::PushedRequestRecord;
 
 /// How many one client holds at most. A browser comes with one within moments, so that a client with many people does not
-/// notice, and whoever pushes without end only pushes out their own.
-const MOST_OF_A_CLIENT: usize = 1000;
+/// notice. Of a public client strangers can push out what others wait for, at the expense of their networks' allowances.
+const MOST_OF_A_CLIENT: u64 = 1000;
 
 pub(in crate::store) fn push(
     transaction: &mut dyn Transaction,
     pushed: &PushedRequestRecord,
 ) -> Result<(), StoreError> {
     let client = pushed.request.client_uid.as_str().as_bytes();
-    let held = PUSHED_REQUESTS_OF_CLIENT.first(transaction, client, MOST_OF_A_CLIENT)?;
-    if held.len() == MOST_OF_A_CLIENT
-        && let Some(first) = held.first()
+    if counts::PUSHED_REQUESTS.of(transaction, client)? >= MOST_OF_A_CLIENT
+        && let Some(first) = PUSHED_REQUESTS_OF_CLIENT.first(transaction, client, 1)?.first()
     {
         end(transaction, hash_of(first))?;
     }
+    counts::PUSHED_REQUESTS.one_more(transaction, client)?;
     PUSHED_REQUESTS_OF_CLIENT.put(transaction, client, &item(pushed));
     expiry::Subject::PushedRequest(pushed.hash).look_at(transaction, pushed.expires_at);
     PUSHED_REQUESTS.put(transaction, &[pushed.hash.as_bytes()], pushed)
@@ -59,6 +59,7 @@ pub(in crate::store) fn end(transaction: &mut dyn Transaction, hash: &[u8]) -> R
         PUSHED_REQUESTS_OF_CLIENT.delete(transaction, client, &item(&pushed));
         expiry::Subject::PushedRequest(pushed.hash).forget(transaction, pushed.expires_at);
         PUSHED_REQUESTS.delete(transaction, &[hash]);
+        counts::PUSHED_REQUESTS.one_less(transaction, client)?;
     }
     Ok(())
 }

@@ -113,6 +113,7 @@ pub(in crate::store) fn keep(
     if !grant.offline {
         sessions::note_use(transaction, now, &grant.session)?;
     }
+    participants::note(transaction, now, grant)?;
     Ok(RotateRefreshToken::Rotated(Box::new(redeemed)))
 }
 

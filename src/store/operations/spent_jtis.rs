@@ -1,13 +1,14 @@
 //! What clients signed that counts once, by its `jti`, for as long as it could be presented again.
 //!
-//! How many are remembered of a client, or of a key that came with what it signed, is counted and capped. At the cap the next one is refused: to forget one would let it
-//! count a second time.
+//! How many are remembered of a client, or of a key that came with what it signed, is counted and capped. At the cap the
+//! next one is refused: to forget one would let it count a second time.
 
 use crate::clock::Timestamp;
 use crate::oidc::identifier::ResourceUid;
 use crate::oidc::opaque_token::TokenHash;
-use crate::store::key_value::tables::{NUMBERS, SPENT_JTIS, SPENT_JTIS_OF_CLIENT, SpentJti};
+use crate::store::key_value::tables::{SPENT_JTIS, SPENT_JTIS_OF_CLIENT, SpentJti};
 use crate::store::key_value::{Read, Transaction};
+use crate::store::operations::counts;
 use crate::store::operations::expiry::{self, ordered};
 use crate::store::{SpendJti, StoreError};
 
@@ -29,12 +30,11 @@ pub(in crate::store) fn spend(
         }
         forget(transaction, jti, &known)?;
     }
-    let count = count(transaction, uid)?;
-    if count >= capacity {
+    if counts::SPENT_JTIS.of(transaction, owner(uid))? >= capacity {
         let first = first(transaction, uid, 1)?.pop();
         return Ok(SpendJti::Full(first.map_or(now, |(_, spent)| spent.forget_at)));
     }
-    put_count(transaction, uid, count.saturating_add(1))?;
+    counts::SPENT_JTIS.one_more(transaction, owner(uid))?;
     SPENT_JTIS_OF_CLIENT.put(transaction, owner(uid), &item(jti, spent.forget_at));
     expiry::Subject::SpentJti(*jti).look_at(transaction, spent.forget_at);
     SPENT_JTIS.put(transaction, &[jti.as_bytes()], spent)?;
@@ -54,8 +54,7 @@ pub(in crate::store) fn forget(
     SPENT_JTIS.delete(transaction, &[jti.as_bytes()]);
     SPENT_JTIS_OF_CLIENT.delete(transaction, owner(uid), &item(jti, spent.forget_at));
     expiry::Subject::SpentJti(*jti).forget(transaction, spent.forget_at);
-    let count = count(transaction, uid)?.saturating_sub(1);
-    put_count(transaction, uid, count)
+    counts::SPENT_JTIS.one_less(transaction, owner(uid))
 }
 
 /// What a client that is removed has signed.
@@ -105,22 +104,4 @@ fn item(jti: &TokenHash, forget_at: Timestamp) -> Vec<u8> {
     let mut item = ordered(forget_at.as_millisecond()).to_vec();
     item.extend_from_slice(jti.as_bytes());
     item
-}
-
-fn count(view: &dyn Read, uid: &ResourceUid) -> Result<u64, StoreError> {
-    Ok(NUMBERS.get(view, &[&number(uid)])?.unwrap_or(0))
-}
-
-/// A client without any leaves nothing behind.
-fn put_count(transaction: &mut dyn Transaction, uid: &ResourceUid, count: u64) -> Result<(), StoreError> {
-    let number = number(uid);
-    if count == 0 {
-        NUMBERS.delete(transaction, &[&number]);
-        return Ok(());
-    }
-    NUMBERS.put(transaction, &[&number], &count)
-}
-
-fn number(uid: &ResourceUid) -> Vec<u8> {
-    format!("spent jtis {}", uid.as_str()).into_bytes()
 }
