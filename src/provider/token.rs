@@ -1,7 +1,8 @@
 //! The token endpoint: a fixed pipeline that every grant type goes through.
 //!
-//! Authenticate the client; check that it may use the grant type; verify its proof of a key, if it brings one; let the grant produce an [`Authorization`]; apply access
-//! and scope policy; mint. A grant returns values and cannot skip a step.
+//! Authenticate the client; check that it may use the grant type; verify its proof of a key, if it brings one; let the grant
+//! produce an [`Authorization`]; apply access and scope policy; spend the proof; mint. A grant returns values and cannot skip
+//! a step.
 
 use std::time::Duration;
 
