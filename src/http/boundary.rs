@@ -118,8 +118,8 @@ fn trace(answered: &Answered<'_>) {
     span.record("http.response.status_code", answered.status.as_u16());
 }
 
-/// One line: server errors are for the administrator, refusals for whoever looks into one, the rest for debugging (what
-/// happened is in the audit log).
+/// One line: server errors are for the administrator, refusals for whoever looks into one (a refusal that the browser takes
+/// to the app is a 303, and has a cause), the rest for debugging (what happened is in the audit log).
 fn log(answered: &Answered<'_>, cause: Option<&Cause>) {
     let Answered {
         method,
@@ -134,7 +134,7 @@ fn log(answered: &Answered<'_>, cause: Option<&Cause>) {
     let cause = cause.map(Cause::as_str);
     if status.is_server_error() {
         tracing::error!(%method, path, status = code, microseconds, cause, "request failed");
-    } else if status.is_client_error() {
+    } else if status.is_client_error() || cause.is_some() {
         tracing::info!(%method, path, status = code, microseconds, cause, "request refused");
     } else {
         tracing::debug!(%method, path, status = code, microseconds, "request answered");

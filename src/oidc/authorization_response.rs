@@ -97,6 +97,19 @@ impl AuthorizationResponse {
             .map(|(name, value)| (*name, value.as_str()))
     }
 
+    /// `error` and `error_description` as one text, unless it carries a code.
+    pub fn refusal(&self) -> Option<String> {
+        let of = |wanted| {
+            let found = self.parameters().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value)
+        };
+        let error = of("error")?;
+        Some(format!(
+            "{error}: {}",
+            of("error_description").unwrap_or_default()
+        ))
+    }
+
     /// The target of the redirect that carries the response in its query.
     pub fn location(&self) -> Zeroizing<String> {
         let mut serializer = form_urlencoded::Serializer::new(String::new());

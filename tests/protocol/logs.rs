@@ -6,6 +6,7 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 
 use crate::app::{CODE_VERIFIER, Issue, TestApp, basic, code_form, encode, secret, token_request};
+use crate::browser::{Browser, app_with_ada};
 use crate::faulty_store::Fault;
 use crate::log::Log;
 
@@ -96,6 +97,34 @@ async fn rule_85_a_failure_is_one_line_with_the_requests_id() {
         "failed to look up a client: the store is unavailable: the test took it away"
     );
     assert_eq!(failures[0]["span"]["request_id"], id);
+}
+
+/// A refusal that the browser takes to the app is a line too, with its reason, for the redirect and the form alike: few apps
+/// show what they are told.
+#[tokio::test]
+async fn a_refusal_that_goes_to_the_app_is_logged_with_its_reason() {
+    let (log, _guard) = Log::capture();
+    let app = app_with_ada().await;
+    let browser = Browser::new(&app);
+    for (mode, status) in [("query", 303), ("form_post", 200)] {
+        let missing = ("code_challenge", "");
+        let response = browser.authorize(&[missing, ("response_mode", mode)]).await;
+        let id = response.header("x-request-id").unwrap();
+        let lines = log.lines();
+        let line = lines
+            .iter()
+            .find(|line| line["fields"]["message"] == "request refused" && line["span"]["request_id"] == id)
+            .unwrap_or_else(|| panic!("no line for {mode}: {lines:?}"));
+        assert_eq!(line["level"], "INFO");
+        let fields = &line["fields"];
+        assert_eq!(
+            (&fields["path"], &fields["status"]),
+            (&"/authorize".into(), &status.into())
+        );
+        let cause = fields["cause"].as_str().unwrap();
+        assert!(cause.starts_with("invalid_request: "), "{cause}");
+        assert!(cause.contains("code_challenge"), "{cause}");
+    }
 }
 
 /// No input forges a line: whatever holds line breaks or terminal codes.

@@ -9,6 +9,7 @@ use claviger::oidc::authorization_request::{AuthorizationRequest, WaitingDevice}
 use claviger::oidc::scope::ScopeSet;
 use claviger::store::records::{DeviceAnswer, DeviceCodeRecord, GrantRecord, SessionRecord};
 use claviger::store::{IssueCode, RedeemDeviceCode, Store};
+use futures::future::join_all;
 
 use crate::bench::{Bench, CLIENT, GRANT, HANDLE, REFRESH, USER, uid};
 use crate::fixtures;
@@ -284,4 +285,34 @@ pub(crate) async fn rule_43_a_device_ends_with_its_client(bench: &Bench) {
     assert!(!waits(bench, USER_CODE).await);
     bench.register().await;
     assert_eq!(redeem(bench).await, "unknown");
+}
+
+/// Of one client ten thousand are kept: the next pushes out the one that would end first, never one that a person has allowed
+/// while there is another, and nobody else's.
+pub(crate) async fn rule_88_the_first_of_too_many_device_codes_makes_room(bench: &Bench) {
+    let session = bench.signed_in().await;
+    bench.another_client("blog").await;
+    assert!(begin(bench, DEVICE, USER_CODE, CLIENT).await);
+    assert!(begin(bench, "of another", "of another", "blog").await);
+    assert_eq!(approve(bench, &grant(bench, &session)).await, IssueCode::Issued);
+    let numbers: Vec<u64> = (1..10_000).collect();
+    // A few at once, so that they share a commit.
+    for some in numbers.chunks(20) {
+        let begun = some.iter().map(|number| {
+            let (name, began) = (
+                number.to_string(),
+                later(bench.now(), Duration::from_millis(*number)),
+            );
+            bench
+                .store
+                .begin_device_authorization(record(&name, &name, CLIENT, began))
+        });
+        assert!(join_all(begun).await.into_iter().all(|begun| begun.unwrap()));
+    }
+    assert!(waits(bench, "1").await);
+    assert!(begin(bench, "last", "last", CLIENT).await);
+    for (name, kept) in [("1", false), ("2", true), ("last", true), ("of another", true)] {
+        assert_eq!(waits(bench, name).await, kept, "{name}");
+    }
+    assert_eq!(redeem(bench).await, "fresh");
 }

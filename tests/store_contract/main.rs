@@ -174,6 +174,7 @@ for_each_back_end! {
         rule_43_a_device_code_expires_and_is_swept,
         rule_43_allowing_checks_everything_again,
         rule_43_a_device_ends_with_its_client,
+        rule_88_the_first_of_too_many_device_codes_makes_room,
     }
     refresh_tokens {
         a_token_is_rotated,

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::page::{FormAction, page, redirect};
+use crate::http::boundary::Cause;
 use crate::oidc::authorization_response::AuthorizationResponse;
 use crate::oidc::response_mode::ResponseMode;
 use crate::provider::Provider;
@@ -21,12 +22,16 @@ struct FormPostPage<'a> {
     nonce: &'a str,
 }
 
-/// The answer as the app wants it.
+/// The answer as the app wants it. Why there is no code is for the log too: few apps show `error_description`.
 pub(super) fn to_the_app(provider: &Provider, response: &AuthorizationResponse) -> Response {
-    match response.response_mode() {
+    let mut answer = match response.response_mode() {
         ResponseMode::Query => redirect(provider.issuer(), &response.location()),
         ResponseMode::FormPost => form_post(provider, response),
+    };
+    if let Some(error) = response.refusal() {
+        answer.extensions_mut().insert(Cause::new(error));
     }
+    answer
 }
 
 fn form_post(provider: &Provider, response: &AuthorizationResponse) -> Response {

@@ -83,7 +83,10 @@ pub(in crate::store) fn approve(
         grants::remember_consent(transaction, &grant.user_uid, &grant.client_uid, &allowed)?;
     }
     grants::begin(transaction, grant)?;
+    let client = device.request.client_uid.as_str().as_bytes().to_vec();
+    DEVICE_CODES_OF_CLIENT.delete(transaction, &client, &item(&device));
     device.answer = DeviceAnswer::Approved(grant.id.clone());
+    DEVICE_CODES_OF_CLIENT.put(transaction, &client, &item(&device));
     put(transaction, &device)?;
     Ok(IssueCode::Issued)
 }
@@ -213,9 +216,14 @@ pub(in crate::store) fn forgotten_at(device: &DeviceCodeRecord) -> Timestamp {
     later(device.expires_at, REMEMBERED)
 }
 
-/// Its place among those of its client: what ends first comes first.
+/// Its place among those of its client, the first of which makes room: what ends first comes first, and what a person has
+/// allowed after all others. Strangers begin as many of a public client as they like, but nobody allows those.
 fn item(device: &DeviceCodeRecord) -> Vec<u8> {
-    let mut item = expiry::ordered(device.expires_at.as_millisecond()).to_vec();
+    let at = match device.answer {
+        DeviceAnswer::Approved(_) => Timestamp::MAX,
+        DeviceAnswer::Pending | DeviceAnswer::Denied => device.expires_at,
+    };
+    let mut item = expiry::ordered(at.as_millisecond()).to_vec();
     item.extend_from_slice(device.hash.as_bytes());
     item
 }

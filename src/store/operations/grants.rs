@@ -45,22 +45,37 @@ pub(in crate::store) fn note_redeemed(
     let mut ended = Vec::new();
     let held = REDEEMED_GRANTS.of(transaction, &owner)?;
     let excess = (held.len() + 1).saturating_sub(MOST_OF_USER_AT_CLIENT);
-    if excess > 0 {
-        let mut by_choice = Vec::with_capacity(held.len());
-        for item in held {
-            let id = item.get(size_of::<u64>()..).unwrap_or_default();
-            if let Some(other) = by_key(transaction, id)? {
-                by_choice.push((other.session != grant.session, item, other.id));
-            }
-        }
-        by_choice.sort_unstable();
-        for (_, _, oldest) in by_choice.into_iter().take(excess) {
-            end(transaction, oldest.as_str().as_bytes())?;
-            ended.push(oldest);
-        }
+    for oldest in first_to_end(transaction, grant, &held, excess)? {
+        end(transaction, oldest.as_str().as_bytes())?;
+        ended.push(oldest);
     }
     REDEEMED_GRANTS.put(transaction, &owner, &by_age(grant));
     Ok(ended)
+}
+
+/// Which `excess` of `held`, which is in the order of age, make room: the oldest of the session of `grant`, then the oldest of
+/// others. Grants are read only until there are enough, since there may be a hundred and there is one to end.
+fn first_to_end(
+    view: &dyn Read,
+    grant: &GrantRecord,
+    held: &[Vec<u8>],
+    excess: usize,
+) -> Result<Vec<GrantId>, StoreError> {
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for item in held {
+        if own.len() == excess {
+            break;
+        }
+        let id = item.get(size_of::<u64>()..).unwrap_or_default();
+        match by_key(view, id)? {
+            Some(other) if other.session == grant.session => own.push(other.id),
+            Some(other) if others.len() < excess => others.push(other.id),
+            _ => {}
+        }
+    }
+    own.extend(others);
+    own.truncate(excess);
+    Ok(own)
 }
 
 /// Names person and client in one. A uid of Kubernetes holds no NUL.
