@@ -1,9 +1,9 @@
 //! Cross-origin reads by scripts (CORS; RFC 9700 section 2.6).
 //!
-//! Discovery and JWKS are public: any origin, without credentials. Token, revocation and userinfo answer only origins that
-//! the client in question registered. A preflight does not say which client asks, so it is granted when any live client registered the
-//! origin; the answer itself can be read only when that very client did. Nothing else, the authorization endpoint
-//! above all, has CORS headers.
+//! Discovery and JWKS are public: any origin, without credentials. Token, revocation, pushed requests, devices and userinfo
+//! answer only origins that the client in question registered. A preflight does not say which client asks, so it is granted
+//! when any live client registered the origin; the answer itself can be read only when that very client did. Nothing else,
+//! the authorization endpoint above all, has CORS headers.
 
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -51,7 +51,7 @@ pub async fn preflight_any() -> Response {
     response
 }
 
-/// The preflight of token, revocation and userinfo.
+/// The preflight of token, revocation, pushed requests, devices and userinfo.
 pub async fn preflight_registered(State(provider): State<Provider>, request: Request) -> Response {
     let origin = request.headers().get(ORIGIN);
     let allowed = match origin_text(origin) {

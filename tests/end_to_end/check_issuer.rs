@@ -49,6 +49,18 @@ async fn an_issuer_that_answers_is_told_from_another() {
         errors.contains("/sso/.well-known/openid-configuration answers 404"),
         "{errors}"
     );
+    assert!(
+        errors.contains("look what answers at http://127.0.0.1:"),
+        "{errors}"
+    );
+    // Whoever cannot connect is told what to do.
+    let (code, _, errors) = check(&["https://127.0.0.1:1"], None);
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.contains("unable to connect to 127.0.0.1, port 1: ")
+            && errors.contains("look where 127.0.0.1 leads from here"),
+        "{errors}"
+    );
     for bad in [
         "--at=id.example.org",
         "--at=http://a.example/path",

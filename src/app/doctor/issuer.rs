@@ -28,12 +28,28 @@ pub async fn check(
         at,
         ca_certificate,
     };
-    names(issuer, &way.fetch(CONFIGURATION_PATH).await?)?;
+    let document = way.fetch(CONFIGURATION_PATH).await;
+    let document = document.map_err(|reason| format!("{reason}; {}", where_to_look(issuer, at)))?;
+    names(issuer, &document)?;
     let jwks = way.fetch(JWKS_PATH).await;
     let jwks = jwks.map_err(|reason| format!("unable to fetch the JWK Set: {reason}"))?;
     match kids(&jwks) {
         Some(kids) if !kids.is_empty() => Ok(kids.len()),
         _ => Err(format!("the JWK Set of {issuer} shows no key")),
+    }
+}
+
+/// What to do where the documents cannot be fetched.
+fn where_to_look(issuer: &Issuer, at: Option<&Url>) -> String {
+    match at {
+        None => format!(
+            "look where {} leads from here (its DNS record, the Ingress or Gateway in front), or name another way there with --at",
+            issuer.host()
+        ),
+        Some(at) => format!(
+            "look what answers at {}, the place that --at names",
+            at.as_str().trim_end_matches('/')
+        ),
     }
 }
 

@@ -151,7 +151,7 @@ pub struct OidcClientSpec {
     #[serde(default)]
     pub backchannel_logout_session_required: bool,
 
-    /// Origins whose scripts may call the token and userinfo endpoints (CORS).
+    /// Origins whose scripts may call the token, revocation, pushed authorization request, device and userinfo endpoints (CORS).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::origins")]
     pub allowed_origins: Vec<String>,
@@ -188,7 +188,8 @@ pub struct OidcClientSpec {
     pub resource_access: Option<ResourceAccess>,
 
     /// How the app authenticates at the token endpoint; any method of the list is accepted. `private_key_jwt` is by what the
-    /// app signs with a key of `jwks`; alone it leaves the app without a secret. `none` makes it a public client.
+    /// app signs with a key of `jwks`, or by the token of one of `serviceAccounts`; alone it leaves the app without a secret.
+    /// `none` makes it a public client.
     #[serde(default = "default_token_endpoint_auth_methods")]
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
