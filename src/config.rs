@@ -177,11 +177,11 @@ pub struct RateLimitSettings {
     #[arg(long, env = "CLAVIGER_RATE_LIMIT_LOGIN", default_value_t = RateLimits::default().login)]
     pub rate_limit_login: Limit,
 
-    /// Token requests, revocations, introspections and pushed requests of one client address for which no client authenticates
+    /// Token requests, revocations, introspections, pushed requests and devices of one client address for which no client authenticates
     #[arg(long, env = "CLAVIGER_RATE_LIMIT_TOKEN", default_value_t = RateLimits::default().token)]
     pub rate_limit_token: Limit,
 
-    /// Token requests, revocations and pushed requests of one client that has authenticated
+    /// Token requests, revocations, pushed requests and devices of one client that has authenticated
     #[arg(long, env = "CLAVIGER_RATE_LIMIT_CLIENT", default_value_t = RateLimits::default().client)]
     pub rate_limit_client: Limit,
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use claviger::crd::document;
-use claviger::oidc::client::{ClientAuthenticationMethod, SubjectType};
+use claviger::oidc::client::{ClientAuthenticationMethod, LONGEST_SIGNED_LIFETIME, SubjectType};
 use claviger::oidc::grant_type::GrantType;
 use claviger::oidc::scope;
 use claviger::oidc::signing_algorithm::SigningAlgorithm;
@@ -98,14 +98,48 @@ fn no_field_is_read_as_a_boolean() {
     }
 }
 
+fn rules(schema: &JSONSchemaProps) -> Vec<String> {
+    let rules = schema.x_kubernetes_validations.iter().flatten();
+    rules.map(|rule| rule.rule.clone()).collect()
+}
+
+fn client_spec() -> JSONSchemaProps {
+    let crd = claviger::crd::oidc_clients();
+    let schema = crd.spec.versions[0].schema.clone().unwrap();
+    schema.open_api_v3_schema.unwrap().properties.unwrap()["spec"].clone()
+}
+
+/// The schema repeats how long a token may live that a signing key signed, and by which grant types a grant begins: it says
+/// what the code holds a client to.
+#[test]
+fn what_the_schema_repeats_is_what_the_code_says() {
+    let spec = client_spec();
+    let tokens = spec.properties.as_ref().unwrap()["tokens"].properties.clone();
+    for field in ["accessTokenLifetime", "idTokenLifetime"] {
+        let rules = rules(&tokens.as_ref().unwrap()[field]);
+        let longest = format!("<= {})", LONGEST_SIGNED_LIFETIME.as_secs());
+        assert!(
+            rules.iter().any(|rule| rule.ends_with(&longest)),
+            "{field}: {rules:?}"
+        );
+    }
+    let beginnings: Vec<_> = GrantType::ALL
+        .into_iter()
+        .filter(|grant_type| grant_type.begins_with_a_person())
+        .map(|grant_type| format!("'{grant_type}' in self.grantTypes"))
+        .collect();
+    let wanted = format!(
+        "!('refresh_token' in self.grantTypes) || {}",
+        beginnings.join(" || ")
+    );
+    assert!(rules(&spec).contains(&wanted), "no rule {wanted}");
+}
+
 /// What a client can register is what discovery advertises, in the same order: the resource has enums of its own, and the
 /// lists of all values are written by hand.
 #[test]
 fn a_client_can_register_what_discovery_advertises() {
-    let crd = claviger::crd::oidc_clients();
-    let schema = crd.spec.versions[0].schema.clone().unwrap();
-    let root = schema.open_api_v3_schema.unwrap().properties.unwrap();
-    let spec = root["spec"].properties.clone().unwrap();
+    let spec = client_spec().properties.unwrap();
     let registrable = |field: &str| -> Vec<String> {
         let Some(JSONSchemaPropsOrArray::Schema(items)) = &spec[field].items else {
             panic!("{field} is no list")
@@ -134,9 +168,10 @@ fn a_client_can_register_what_discovery_advertises() {
     }
 }
 
-/// An unbounded list or string would exceed the API server's cost limit for CEL, and makes objects of any size.
+/// An unbounded list or string would exceed the API server's cost limit for CEL, and makes objects of any size; a number without
+/// bounds is one that some sum does not hold.
 #[test]
-fn every_list_and_string_of_a_spec_is_bounded() {
+fn every_list_string_and_number_of_a_spec_is_bounded() {
     fn check(schema: &JSONSchemaProps, path: &str) {
         match schema.type_.as_deref() {
             Some("string") => assert!(
@@ -155,7 +190,11 @@ fn every_list_and_string_of_a_spec_is_bounded() {
                     check(property, &format!("{path}.{name}"));
                 }
             }
-            Some("boolean" | "integer") => {}
+            Some("integer" | "number") => assert!(
+                schema.minimum.is_some() && schema.maximum.is_some(),
+                "{path} has no minimum or no maximum"
+            ),
+            Some("boolean") => {}
             other => panic!("{path} has the type {other:?}"),
         }
         assert_eq!(schema.nullable, None, "{path} takes null");

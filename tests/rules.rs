@@ -48,6 +48,10 @@ struct Advisory {
     about: String,
     /// The feature that claviger does not have.
     absent: Option<String>,
+    /// The rules that this feature would have to keep, and that wait for it: none of them has a test, and one that gets it is a
+    /// feature that is not absent any more.
+    #[serde(default)]
+    absent_rules: Vec<String>,
     tests: Vec<String>,
 }
 
@@ -154,8 +158,9 @@ fn every_rule_has_a_test_named_for_it() {
 #[test]
 fn every_advisory_has_tests() {
     let tests = tests();
+    let list = list();
     let mut ids = BTreeSet::new();
-    for advisory in list().advisories {
+    for advisory in list.advisories {
         for id in &advisory.ids {
             assert!(ids.insert(id.clone()), "{id} is listed twice");
         }
@@ -165,6 +170,18 @@ fn every_advisory_has_tests() {
             "{name} says nothing"
         );
         assert!(advisory.absent.as_deref() != Some(""), "{name}: what is absent?");
+        assert!(
+            advisory.absent.is_some() || advisory.absent_rules.is_empty(),
+            "{name}: what is absent that rules {:?} wait for?",
+            advisory.absent_rules
+        );
+        for number in &advisory.absent_rules {
+            let mut rules = list.rules.iter();
+            assert!(
+                rules.any(|rule| rule.number == *number && rule.waits),
+                "{name} is about what is absent, but rule {number} does not wait: give it tests for what is there now"
+            );
+        }
         assert!(!advisory.tests.is_empty(), "{name} has no test");
         for test in &advisory.tests {
             assert!(

@@ -38,7 +38,7 @@ impl Answered<'_> {
 pub struct TokenRequest {
     /// The grant type, or `unknown`.
     pub grant_type: &'static str,
-    /// `issued`, `fault`, or the error code.
+    /// `issued`, `limited` (429), `fault`, or the error code.
     pub outcome: &'static str,
 }
 

@@ -32,8 +32,9 @@ pub const PUBLISH_LEAD: Duration = Duration::from_hours(24);
 pub const SHORTEST_INTERVAL: Duration = Duration::from_hours(48);
 /// A signing key is kept for this long after the last token that it signed has expired: clocks differ.
 const RETIREMENT_MARGIN: Duration = Duration::from_mins(10);
-/// Nothing that a browser carries sealed is good for longer.
-const SEALED_LIFETIME: Duration = Duration::from_hours(24);
+/// Nothing that a browser carries sealed is good for longer, hence a sealing key is kept for this long after its successor took
+/// over. At the [`SHORTEST_INTERVAL`] that makes 46 small keys.
+pub const SEALED_LIFETIME: Duration = Duration::from_hours(90 * 24);
 /// Tries until somebody else who writes at the same time is a reason to give up.
 const TRIES: usize = 5;
 

@@ -238,6 +238,10 @@ impl AccessTokenFormat {
     }
 }
 
+/// No token that a signing key signed lives for longer, whatever a client registers: the key is kept until the last of them
+/// has expired, and one client must not keep everybody's.
+pub const LONGEST_SIGNED_LIFETIME: Duration = Duration::from_hours(24);
+
 /// How long what a client is given lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenLifetimes {

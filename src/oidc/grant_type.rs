@@ -38,6 +38,14 @@ impl GrantType {
         }
     }
 
+    /// Whether a grant begins with it, and a person with the grant. A refresh only goes on with one.
+    pub const fn begins_with_a_person(self) -> bool {
+        match self {
+            Self::AuthorizationCode | Self::DeviceCode => true,
+            Self::RefreshToken | Self::ClientCredentials => false,
+        }
+    }
+
     /// Reads the value on the wire.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL

@@ -50,7 +50,10 @@ impl Client {
     pub fn may_use(&self, grant_type: GrantType) -> bool {
         let is_admitted = match self.profile {
             None => true,
-            Some(Profile::Fapi2) => grant_type != GrantType::DeviceCode,
+            Some(Profile::Fapi2) => match grant_type {
+                GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
+                GrantType::DeviceCode => false,
+            },
         };
         is_admitted && self.grant_types.contains(&grant_type)
     }
@@ -95,9 +98,12 @@ impl Client {
 
     /// By which algorithms what it is given is signed.
     pub fn token_signing(&self) -> TokenSigning {
-        let admitted = |algorithm| match (self.profile, algorithm) {
-            (Some(Profile::Fapi2), SigningAlgorithm::Rs256) => SigningAlgorithm::Es256,
-            (_, algorithm) => algorithm,
+        let admitted = |algorithm| match self.profile {
+            None => algorithm,
+            Some(Profile::Fapi2) => match algorithm {
+                SigningAlgorithm::Rs256 => SigningAlgorithm::Es256,
+                SigningAlgorithm::Es256 | SigningAlgorithm::Ps256 | SigningAlgorithm::EdDsa => algorithm,
+            },
         };
         TokenSigning {
             id_token: admitted(self.signing.id_token),

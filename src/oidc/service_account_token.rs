@@ -20,8 +20,6 @@ use super::jws::{self, Rejected};
 const TYPES: [&str; 1] = ["JWT"];
 /// The longest life, in seconds; what a pod is given unless it asks for something else.
 const MAX_LIFETIME: i64 = 60 * 60;
-/// How far ahead another clock may be, in seconds.
-const MAX_AHEAD: i64 = 30;
 
 /// Who signs the tokens of ServiceAccounts: the Kubernetes API server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +95,7 @@ fn check_times(claims: &Claims, now: i64) -> Result<(), Rejected> {
         return Err(Rejected("it has expired: read the file again"));
     }
     let begin = claims.nbf.unwrap_or(claims.iat).max(claims.iat);
-    if begin.saturating_sub(now) > MAX_AHEAD {
+    if jws::is_ahead(begin, now) {
         return Err(Rejected("its nbf or iat is in the future"));
     }
     if claims.exp.saturating_sub(claims.iat) > MAX_LIFETIME {

@@ -6,8 +6,8 @@
 //!
 //! Decisions where the specification leaves the choice:
 //! - both `sub` and `sid` are sent, except where everything of a person ends, which `sub` alone says (section 2.4);
-//! - an attempt that is made again brings a new token with a `jti` of its own: the one before has expired by then, and an app
-//!   that remembers `jti`s (section 2.6) would refuse what it may never have carried out. An app may so be told twice;
+//! - an attempt that is made again brings a new token with a `jti` of its own: an app that remembers `jti`s (section 2.6) would
+//!   refuse one that it has seen, and that it may never have carried out. An app may so be told twice;
 //! - an answer of 200 to 299 is a success (section 2.8 has 200, and 204 of some frameworks); 400 is the app's word that it
 //!   refuses the token, which another one would not change; whatever else is answered, or nothing, is tried again.
 

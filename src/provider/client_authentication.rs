@@ -1,4 +1,4 @@
-//! Client authentication at the token endpoint, revocation and introspection (RFC 6749 section 2.3, RFC 7523 section 3).
+//! Client authentication, wherever a client asks in its own name (RFC 6749 section 2.3, RFC 7523 section 3).
 //!
 //! Whatever is wrong (no such client, a method that it did not register, a wrong secret, a bad assertion, a suspended
 //! client, one whose resource is gone) the answer is the same `invalid_client`: nothing tells a stranger which clients exist.

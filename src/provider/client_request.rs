@@ -1,4 +1,5 @@
-//! What token endpoint, revocation and introspection have in common: a form that a client sends in its own name.
+//! What the endpoints for tokens, revocation, introspection, pushed requests and devices have in common: a form that a client
+//! sends in its own name.
 
 use std::time::Duration;
 
@@ -11,11 +12,19 @@ use crate::oidc::parameters::{Parameters, Repeated};
 use super::Provider;
 use super::answer::{Failure, refused};
 
+/// How a client says who it is: checked at every endpoint, whatever else is known there.
+pub const AUTHENTICATION_PARAMETERS: [&str; 4] = [
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+];
+
 /// A request.
 pub struct ClientRequest<'a> {
     /// The form.
     pub parameters: &'a Parameters,
-    /// What came as header `DPoP`; of no meaning at revocation and introspection.
+    /// What came as header `DPoP`; of no meaning but for tokens and pushed requests.
     pub dpop: ProofHeader<'a>,
     /// The value of the `Authorization` header.
     pub authorization: Option<&'a [u8]>,
@@ -42,19 +51,24 @@ pub(super) struct Identified {
 }
 
 impl Provider {
-    /// The client behind a request. None of the endpoint's `parameters` may come twice (RFC 6749 section 3.2).
+    /// The client behind a request. Neither [`AUTHENTICATION_PARAMETERS`] nor the endpoint's own `parameters` may come twice
+    /// (RFC 6749 section 3.2).
     pub(super) async fn identify(
         &self,
         request: &ClientRequest<'_>,
         parameters: &[&'static str],
     ) -> Result<Identified, Failure> {
         self.require_provisioned().await?;
-        if let Some(name) = request.parameters.first_repeated(parameters) {
+        let form = request.parameters;
+        let twice = form
+            .first_repeated(&AUTHENTICATION_PARAMETERS)
+            .or_else(|| form.first_repeated(parameters));
+        if let Some(name) = twice {
             request.admission.stranger().map_err(Failure::Limited)?;
             return Err(repeated(&Repeated(name)));
         }
         let client = self
-            .authenticate_client(request.authorization, request.parameters, request.admission)
+            .authenticate_client(request.authorization, form, request.admission)
             .await?
             .client;
         // Anybody may send the id of a public client, and must not use up what its people are allowed.

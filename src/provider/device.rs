@@ -30,14 +30,8 @@ use crate::store::throttle::ThrottleKind;
 
 /// A device asks at most this often (RFC 8628 section 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The parameters that the endpoint knows and that may come once; `resource` may come more than once.
-const PARAMETERS: [&str; 5] = [
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-    "scope",
-];
+/// The parameter of the endpoint's own that may come once; `resource` may come more than once.
+const PARAMETERS: [&str; 1] = ["scope"];
 /// Another code is drawn so often where somebody has the one that was drawn: at most 10,000 of 25 thousand million are taken
 /// for one client, so that this is never the last time.
 const DRAWS: usize = 8;

@@ -2,13 +2,17 @@
 //! use the grant type, scope and access policy, and minting are the pipeline's (`provider::token`), so that no grant can
 //! skip a step.
 
+use crate::clock::later;
 use crate::oidc::client::Client;
+use crate::oidc::grant_type::GrantType;
 use crate::oidc::identifier::GrantId;
-use crate::oidc::opaque_token::OpaqueToken;
+use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::scope::ScopeSet;
 use crate::oidc::thumbprint::Thumbprint;
+use crate::provider::Provider;
 use crate::provider::audit;
-use crate::store::records::{GrantRecord, UserRecord};
+use crate::store::Redeemed;
+use crate::store::records::{GrantRecord, NewRefreshToken, UserRecord};
 
 pub(super) mod authorization_code;
 pub(super) mod client_credentials;
@@ -19,7 +23,7 @@ pub(super) mod refresh_token;
 pub(super) struct Authorization {
     /// For whom the client acts.
     pub(super) holder: Holder,
-    /// What this request asks for of what was allowed; never more than the grant has.
+    /// What this request asks for of what was allowed. The pipeline cuts it down to what the grant has.
     pub(super) scope: ScopeSet,
     /// For which resources the token is; none means the default audience. The pipeline decides it.
     pub(super) resources: Vec<String>,
@@ -37,12 +41,32 @@ pub(super) enum Holder {
 
 /// A person who has allowed something.
 pub(super) struct Person {
-    /// What to which client.
+    /// What to which client: the one that asks. A grant type redeems nothing that another client was given, and the pipeline
+    /// refuses it where one does.
     pub(super) grant: GrantRecord,
     /// The user as registered now.
     pub(super) user: UserRecord,
     /// For the ID token.
     pub(super) nonce: Option<String>,
+}
+
+/// The first refresh token of a new grant, and what the grant's operation stores of it; none for a client that did not
+/// register that grant type.
+fn first_refresh_token(
+    provider: &Provider,
+    client: &Client,
+    jkt: Option<&Thumbprint>,
+) -> Option<(OpaqueToken, NewRefreshToken)> {
+    if !client.may_use(GrantType::RefreshToken) {
+        return None;
+    }
+    let token = OpaqueToken::generate(TokenKind::RefreshToken, &*provider.random);
+    let stored = NewRefreshToken {
+        hash: token.hash(),
+        expires_at: later(provider.clock.now(), client.lifetimes.refresh_token_idle),
+        dpop_jkt: key_of_refresh_token(client, jkt),
+    };
+    Some((token, stored))
 }
 
 /// The key that a refresh token is bound to: that of a public client, which nothing else ties to it. A confidential client
@@ -52,6 +76,20 @@ fn key_of_refresh_token(client: &Client, jkt: Option<&Thumbprint>) -> Option<Thu
 }
 
 impl Authorization {
+    /// All that a grant has, once the store has redeemed what stands for it. `nonce` is that of the ID token.
+    fn of_redeemed(
+        Redeemed { grant, user, .. }: Redeemed,
+        nonce: Option<String>,
+        refresh_token: Option<OpaqueToken>,
+    ) -> Self {
+        Self {
+            scope: grant.scope.clone(),
+            resources: grant.resources.clone(),
+            holder: Holder::Person(Box::new(Person { grant, user, nonce })),
+            refresh_token,
+        }
+    }
+
     /// The person, if there is one.
     pub(super) fn person(&self) -> Option<&Person> {
         match &self.holder {

@@ -22,15 +22,8 @@ use super::answer::{Answer, Failure, refused_because};
 use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
 
-/// The parameters that the endpoint knows. Others are ignored.
-const PARAMETERS: [&str; 6] = [
-    "token",
-    "token_type_hint",
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-];
+/// The parameters of the endpoint's own. Others are ignored.
+const PARAMETERS: [&str; 2] = ["token", "token_type_hint"];
 
 /// What is known of a token that is good now (section 2.2).
 #[derive(Debug, PartialEq, Eq)]

@@ -67,3 +67,15 @@ impl Provider {
         self.seal(PURPOSE, &known)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::KNOWN_BROWSER_LIFETIME;
+    use crate::keyring::rotation::SEALED_LIFETIME;
+
+    /// Nothing that is sealed lives for longer than this cookie; while it lives the key that opens it is there.
+    #[test]
+    fn the_sealing_key_is_kept_for_as_long_as_the_cookie_lives() {
+        assert_eq!(SEALED_LIFETIME, KNOWN_BROWSER_LIFETIME);
+    }
+}

@@ -27,14 +27,7 @@ const URN: &str = "urn:ietf:params:oauth:request_uri:";
 /// A pushed request can be used for this long (RFC 9126 section 2.2: between 5 and 600 seconds).
 pub const PUSHED_REQUEST_LIFETIME: Duration = Duration::from_mins(1);
 /// The parameters of the endpoint itself; those of the request are known where it is checked.
-const PARAMETERS: [&str; 6] = [
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-    "request",
-    "request_uri",
-];
+const PARAMETERS: [&str; 2] = ["request", "request_uri"];
 
 /// A pushed request, by name.
 pub struct PushedRequest {

@@ -26,15 +26,8 @@ use super::audit;
 use super::client_request::{ClientRequest, Identified, required};
 use super::fault::Fault;
 
-/// The parameters that the endpoint knows. Others are ignored.
-const PARAMETERS: [&str; 6] = [
-    "token",
-    "token_type_hint",
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-];
+/// The parameters of the endpoint's own. Others are ignored.
+const PARAMETERS: [&str; 2] = ["token", "token_type_hint"];
 
 /// What a presented token hangs on.
 enum Found {

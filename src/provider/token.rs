@@ -25,19 +25,15 @@ use super::client_request::{ClientRequest, Identified, required};
 use super::dpop::{Proven, Shown};
 use super::fault::Fault;
 use super::grant::{
-    Authorization, Person, authorization_code, client_credentials, device_code, refresh_token,
+    Authorization, Holder, Person, authorization_code, client_credentials, device_code, refresh_token,
 };
 
 mod mint;
 
-/// The parameters that the endpoint knows and that may come once. `resource` may come more than once (RFC 8707 section 2);
-/// others are ignored (RFC 6749 section 3.2).
-const PARAMETERS: [&str; 11] = [
+/// The parameters that the endpoint knows beside those by which a client authenticates, and that may come once. `resource` may
+/// come more than once (RFC 8707 section 2); others are ignored (RFC 6749 section 3.2).
+pub const PARAMETERS: [&str; 7] = [
     "grant_type",
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
     "code",
     "redirect_uri",
     "code_verifier",
@@ -152,13 +148,14 @@ impl Provider {
         spent
     }
 
-    /// What may have changed since the person agreed: whom the client admits (checked at every grant, not at sign-in
-    /// alone), and what it may ask for.
+    /// Holds the authorization to its grant, and to what may have changed since the person agreed: whom the client admits
+    /// (checked at every grant, not at sign-in alone), and what it may ask for.
     async fn apply_policy(
         &self,
         client: &Client,
         mut authorization: Authorization,
     ) -> Result<Authorization, Failure> {
+        refuse_what_is_of_another(client, &authorization)?;
         if let Some(person) = authorization.person()
             && !client.access.allows(&person.user.user)
         {
@@ -170,9 +167,7 @@ impl Provider {
                 "the client's access rules do not admit this person any more; the grant is revoked",
             ));
         }
-        if !authorization.scope.is_subset(&client.scopes) {
-            authorization.scope = authorization.scope.intersection(&client.scopes);
-        }
+        narrow_scope(client, &mut authorization);
         Ok(authorization)
     }
 
@@ -185,14 +180,15 @@ impl Provider {
         mut authorization: Authorization,
     ) -> Result<Authorization, Failure> {
         let requested = audience::requested(form);
-        let wanted = match authorization.person() {
-            Some(person) if requested.is_empty() => &person.grant.resources,
-            _ => &requested,
+        let wanted = match &authorization.holder {
+            Holder::Person(person) if requested.is_empty() => &person.grant.resources,
+            Holder::Person(_) | Holder::Client => &requested,
         };
         let registered = self.audiences_of(client, wanted).await?;
-        authorization.resources = match authorization.person() {
-            None => audience::authorize(requested, &registered)?,
-            Some(person) => match audience::narrow(requested, &person.grant.resources, &registered) {
+        authorization.resources = match &authorization.holder {
+            Holder::Client => audience::authorize(requested, &registered)?,
+            Holder::Person(person) => match audience::narrow(requested, &person.grant.resources, &registered)
+            {
                 Ok(resources) => resources,
                 Err(error) => {
                     self.end_grant(client, person, "grant_revoked").await?;
@@ -219,6 +215,32 @@ impl Provider {
     }
 }
 
+/// A grant type must redeem nothing that another client was given. Each asks the store so; one that forgot would give a
+/// client the tokens of another, and ends here. The grant stays: it is another's.
+fn refuse_what_is_of_another(client: &Client, authorization: &Authorization) -> Result<(), Failure> {
+    match &authorization.holder {
+        Holder::Person(person) if person.grant.client_uid != client.uid => Err(refused_because(
+            ErrorCode::InvalidGrant,
+            "what was presented is not valid for this client",
+            "the grant type took something that was given to another client, which is a fault of claviger",
+        )),
+        Holder::Person(_) | Holder::Client => Ok(()),
+    }
+}
+
+/// What the client may ask for by now, and of a person what they allowed.
+fn narrow_scope(client: &Client, authorization: &mut Authorization) {
+    let allowed = match &authorization.holder {
+        Holder::Person(person) => Some(&person.grant.scope),
+        Holder::Client => None,
+    };
+    for bound in std::iter::once(&client.scopes).chain(allowed) {
+        if !authorization.scope.is_subset(bound) {
+            authorization.scope = authorization.scope.intersection(bound);
+        }
+    }
+}
+
 /// The grant type, if the client may use it.
 fn requested_grant_type(client: &Client, form: &Parameters) -> Result<GrantType, Failure> {
     let grant_type = GrantType::parse(required(form, "grant_type")?).ok_or_else(|| {
@@ -236,3 +258,6 @@ fn requested_grant_type(client: &Client, form: &Parameters) -> Result<GrantType,
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

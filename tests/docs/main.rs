@@ -40,6 +40,28 @@ fn assert_page(name: &str, wanted: &str) {
     );
 }
 
+/// An event that is shown as zero from the start is one that there is: the page that lists all of them has it.
+#[test]
+fn every_event_that_is_counted_from_the_start_is_explained() {
+    let explained = page("logs-and-events.md");
+    let rendered = claviger::telemetry::metrics::Metrics::default().render();
+    let events: Vec<&str> = rendered
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("claviger_audit_events_total{event=\"")?
+                .split('"')
+                .next()
+        })
+        .collect();
+    assert!(events.len() > 20, "only {events:?} are there from the start");
+    for event in events {
+        assert!(
+            explained.contains(&format!("`{event}`")),
+            "docs/src/logs-and-events.md does not explain {event}"
+        );
+    }
+}
+
 /// Each reason that a condition can have stands in the page that says what to do about it.
 #[test]
 fn every_reason_of_a_condition_is_explained() {

@@ -197,14 +197,16 @@ fn waits_over(elapsed: Duration) -> u64 {
     u64::from((elapsed.as_secs() + 1).ilog2())
 }
 
-/// How many of a thousand were looked at: each was, or waits, or found the hasher busy, and the audit log agrees.
+/// How many of a thousand were looked at: each was, or waits, or was told to come again, and the audit log has every one
+/// of the first two. It may have more, of whom the store, asked once more for the page, kept too long: they got a 503.
 fn accounted_for(answers: &BTreeMap<u16, u64>, before: &Figures, after: &Figures) -> u64 {
     let count = |status| answers.get(&status).copied().unwrap_or(0);
     let events = |name| after.events(name) - before.events(name);
-    let seen = (events("sign_in_failed"), events("sign_in_throttled"));
-    assert_eq!(seen, (count(403), count(429)), "{answers:?}");
+    let (failed, throttled) = (events("sign_in_failed"), events("sign_in_throttled"));
     assert_eq!(count(403) + count(429) + count(503), 1000, "{answers:?}");
-    count(403)
+    assert!(failed >= count(403) && throttled >= count(429), "{failed}, {throttled}: {answers:?}");
+    assert!(failed + throttled <= 1000, "{failed}, {throttled}: {answers:?}");
+    failed
 }
 
 /// A thousand wrong sign-ins at once from two networks, against one account and then against a thousand: as many are looked

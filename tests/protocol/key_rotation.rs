@@ -12,7 +12,9 @@ use claviger::keyring::directory::DirectoryStorage;
 use claviger::keyring::listing::{KeyKind, KeyState};
 use claviger::keyring::rotation::{JWKS_MAX_AGE, PUBLISH_LEAD, RotationError, Rotator, SHORTEST_INTERVAL};
 use claviger::keyring::{Keyring, KeyringStorage, KeyringStorageError, SigningAlgorithm, StoredDocument};
+use claviger::provider::known_browser::KNOWN_BROWSER_LIFETIME;
 use claviger::store::Store;
+use http::StatusCode;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
@@ -20,7 +22,7 @@ use tempfile::TempDir;
 use testbed::scale;
 
 use crate::app::TestApp;
-use crate::browser::{Browser, assert_redirected_error, assert_sign_in_page};
+use crate::browser::{Browser, PASSWORD, assert_redirected_error, assert_sign_in_page};
 use crate::clock::TestClock;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -475,6 +477,31 @@ async fn a_new_master_key_leaves_the_old_secrets_good() {
         (newest.as_str(), KeyState::InUse)
     );
     assert!(masters[1..].iter().all(|key| key.state == KeyState::Kept));
+}
+
+/// A browser stays known while sealing keys follow each other, for as long as its cookie lives (see `throttle.rs` for what that
+/// is good for).
+#[tokio::test]
+async fn rule_68_a_browser_stays_known_across_rotations() {
+    let installation = Installation::new().await;
+    let app = &installation.app;
+    app.register_user_with_password("eve", PASSWORD).await;
+    let browser = Browser::new(app);
+    let page = browser.authorize(&[("prompt", "login")]).await;
+    let signed_in = browser.sign_in(&page, "eve", PASSWORD).await;
+    assert_eq!(signed_in.status, StatusCode::SEE_OTHER);
+    let (_, cookie) = browser.named_cookie("-known-");
+    let is_known = || app.provider().open_known_browser(&cookie).is_some();
+    for _ in 0..3 {
+        app.advance(KNOWN_BROWSER_LIFETIME / 3 - MINUTE);
+        installation.tick().await.unwrap();
+        assert!(is_known(), "at {}", app.now());
+    }
+    let keys = app.live.current().list(app.now());
+    let sealing = keys.iter().filter(|key| key.kind == KeyKind::Sealing).count();
+    assert_eq!(sealing, 4, "none of them may go yet");
+    app.advance(3 * MINUTE);
+    assert!(!is_known());
 }
 
 /// A keyring of another origin in the place of ours is never taken up, and a lost one is told.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use axum::body::Body;
+use claviger::http::Settings;
+use claviger::http::rate_limit::{Limit, RateLimits};
 use http::{Method, Request, StatusCode};
 
 use crate::app::{Issue, TestApp, basic, code_form, token_request};
@@ -52,6 +54,25 @@ claviger_token_requests_total{grant_type="unknown",outcome="unsupported_grant_ty
     for line in expected.trim().lines() {
         assert!(text.lines().any(|told| told == line), "{line} in\n{text}");
     }
+}
+
+/// A token request that has to wait is counted as that.
+#[tokio::test]
+async fn a_token_request_that_is_limited_is_counted() {
+    let app = TestApp::with_shop_and_ada().await.with_settings(Settings {
+        rate_limits: RateLimits {
+            client: Limit::new(1, 1),
+            ..RateLimits::OFF
+        },
+        ..Settings::default()
+    });
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "unknown")];
+    app.token("shop", &form).await;
+    let response = app.token("shop", &form).await;
+    assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS);
+    let text = app.metrics.render();
+    let expected = r#"claviger_token_requests_total{grant_type="refresh_token",outcome="limited"} 1"#;
+    assert!(text.lines().any(|told| told == expected), "{text}");
 }
 
 /// Whatever strangers send, metrics hold none of it and do not grow with it: no client id, no path, no method of theirs.

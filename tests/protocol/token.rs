@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use claviger::oidc::grant_type::GrantType;
+use claviger::provider::client_request::AUTHENTICATION_PARAMETERS;
+use claviger::provider::token::PARAMETERS;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, StatusCode};
 use serde_json::json;
@@ -88,23 +90,28 @@ async fn rule_25_tokens_are_never_cached() {
     assert_eq!(response.header("content-type"), Some("application/json"));
 }
 
-/// A repeated parameter is `invalid_request`, whatever it is.
+/// A repeated parameter is `invalid_request`, whatever it is: those by which a client authenticates, which every endpoint of
+/// theirs has, and the endpoint's own.
 #[tokio::test]
 async fn rule_06_a_repeated_parameter_is_refused() {
     let app = TestApp::with_shop_and_ada().await;
     let issued = app.issue(Issue::default()).await;
-    for repeated in [
-        ("grant_type", "authorization_code"),
-        ("code", issued.code.as_str()),
-        ("redirect_uri", "https://shop.example.org/callback"),
-        ("code_verifier", crate::app::CODE_VERIFIER),
-        ("client_id", "team-a.shop"),
-        ("scope", "openid"),
-    ] {
-        let mut form = code_form(&issued.code).to_vec();
-        form.extend([repeated, repeated]);
-        let response = app.token("shop", &form).await;
-        response.assert_error(StatusCode::BAD_REQUEST, "invalid_request");
+    let sent = code_form(&issued.code);
+    for name in AUTHENTICATION_PARAMETERS.into_iter().chain(PARAMETERS) {
+        let value = match sent.iter().find(|(sent, _)| *sent == name) {
+            Some((_, value)) => value,
+            None if name == "client_id" => "team-a.shop",
+            None => "openid",
+        };
+        let mut form = sent.to_vec();
+        form.extend([(name, value), (name, value)]);
+        let error = app.token("shop", &form).await;
+        error.assert_error(StatusCode::BAD_REQUEST, "invalid_request");
+        let description = error.json()["error_description"].to_string();
+        assert!(
+            description.contains(name) && description.contains("repeated"),
+            "{name}: {description}"
+        );
     }
     assert_eq!(app.redeem("shop", &issued.code).await.status, StatusCode::OK);
 }

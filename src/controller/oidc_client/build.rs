@@ -13,7 +13,6 @@ use crate::controller::{ControllerSettings, digest, secret};
 use crate::crd::v1alpha1::OidcClient;
 use crate::oidc::client::Client;
 use crate::oidc::discovery;
-use crate::oidc::grant_type::GrantType;
 use crate::store::records::{ClientRecord, Digest, ObservedRotation, ResourceRef};
 
 /// The label that names the client.
@@ -68,12 +67,10 @@ fn data(
     ] {
         put(key, &issuer.endpoint(path));
     }
-    // Without authorization_code there is nothing that could be asked of a person, and a scope would be refused.
-    let serves_people = [GrantType::AuthorizationCode, GrantType::DeviceCode];
-    if serves_people
-        .iter()
-        .any(|grant_type| valid.client.grant_types.contains(grant_type))
-    {
+    // Where no person is ever asked, a scope would be refused. The field and not `Client::may_use`: the spec was refused if its
+    // profile does not admit one of them.
+    let mut grant_types = valid.client.grant_types.iter();
+    if grant_types.any(|grant_type| grant_type.begins_with_a_person()) {
         put("OIDC_SCOPES", &valid.scopes.join(" "));
     }
     if let Some(first) = valid.client.redirect_uris.first() {

@@ -6,6 +6,7 @@ mod jwks;
 mod profile;
 mod resources;
 mod service_accounts;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,24 +22,18 @@ use crate::crd::v1alpha1::{
 };
 use crate::oidc::access::Access;
 use crate::oidc::allowed_origin::AllowedOrigin;
-use crate::oidc::client::{
-    AccessTokenFormat, Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, SubjectType, TokenLifetimes,
-    TokenSigning,
-};
+use crate::oidc::client::{Client, ClientAuthenticationMethod, ConsentPolicy, Pkce, SubjectType};
 use crate::oidc::grant_type::GrantType;
+use crate::oidc::identifier::ResourceUid;
 use crate::oidc::redirect_uri::{self, RedirectUri};
 use crate::oidc::scope::{self, ScopeSet};
 use crate::oidc::sector_identifier::sector_identifier;
-use crate::oidc::signing_algorithm::SigningAlgorithm;
 use crate::store::records::{ClientRecord, ResourceRef};
 
 use super::rotation::{Plan, Requests};
 
 /// Longer than any sensible lifetime, and short enough for every sum with a time.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 3_650);
-/// Of what a signing key signed, which is kept until the last of it has expired: one client must not keep everybody's.
-const LONGEST_SIGNED_LIFETIME: Duration = Duration::from_hours(24);
-
 /// A new secret more often than this helps nobody.
 const SHORTEST_INTERVAL: Duration = Duration::from_hours(1);
 /// An old secret that stays valid for longer was not replaced.
@@ -64,12 +59,7 @@ pub(super) fn validate(
     settings: &ControllerSettings,
     known: Option<&ClientRecord>,
 ) -> Result<ValidClient, Verdict> {
-    let (Some(key), Some(uid)) = (key_of(resource), uid_of(resource)) else {
-        return Err(invalid("metadata", "has no name or uid"));
-    };
-    if key.name.len() > MAX_NAME_LENGTH {
-        return Err(invalid("metadata.name", "must be at most 63 characters long"));
-    }
+    let (key, uid) = identity_of(resource)?;
     // Destructured without `..`, so that a new field does not compile until it is handled here.
     let OidcClientSpec {
         client_id,
@@ -108,15 +98,13 @@ pub(super) fn validate(
     let jwks = jwks::keys(jwks.as_ref(), &methods, &service_accounts)?;
     let grant_types = grant_types_of(grant_types, redirect_uris, &methods)?;
     check_addresses(&resource.spec)?;
-    resources::audiences(audiences, &settings.issuer)?;
-    resources::identifiers(resource_identifiers, &settings.issuer)?;
+    resources::lists(audiences, resource_identifiers, &settings.issuer)?;
     let secret_name = secret_name_of(&key, secret.as_ref(), settings)?;
     let scopes = scopes_of(scopes)?;
     let client = Client {
         uid,
         client_id: client_id::decide(&key, client_id.as_deref(), settings, known)?,
-        client_name: shown("spec.displayName", display_name.as_deref(), 128)?
-            .unwrap_or_else(|| key.name.clone()),
+        client_name: client_name_of(display_name.as_deref(), &key)?,
         description: shown("spec.description", description.as_deref(), 512)?,
         redirect_uris: redirect_uris.clone(),
         post_logout_redirect_uris: post_logout_redirect_uris.clone(),
@@ -133,17 +121,14 @@ pub(super) fn validate(
         dpop_bound_access_tokens: *dpop_bound_access_tokens,
         token_endpoint_auth_methods: methods,
         consent: consent_of(*consent, settings)?,
-        default_max_age: default_max_age
-            .as_ref()
-            .map(|text| duration("spec.defaultMaxAge", text))
-            .transpose()?,
+        default_max_age: max_age_of(default_max_age.as_ref())?,
         subject_type: subject_type_of(*subject_type, redirect_uris)?,
-        lifetimes: lifetimes(tokens.as_ref())?,
-        access_token_format: access_token_format(tokens.as_ref()),
+        lifetimes: tokens::lifetimes(tokens.as_ref())?,
+        access_token_format: tokens::format(tokens.as_ref()),
         audiences: audiences.clone(),
         resource_identifiers: resource_identifiers.clone(),
         resource_namespaces: resources::namespaces(resource_access.as_ref())?,
-        signing: tokens.as_ref().map(signing).unwrap_or_default(),
+        signing: tokens.as_ref().map(tokens::signing).unwrap_or_default(),
         profile: profile.map(profile::of),
         access: access.as_ref().map(access_of).unwrap_or_default(),
         suspended: *suspend,
@@ -158,6 +143,17 @@ pub(super) fn validate(
         rotation: plan(rotation.as_ref())?,
         requests: Requests::of(resource),
     })
+}
+
+/// Of which resource the registration is.
+fn identity_of(resource: &OidcClient) -> Result<(ResourceRef, ResourceUid), Verdict> {
+    let (Some(key), Some(uid)) = (key_of(resource), uid_of(resource)) else {
+        return Err(invalid("metadata", "has no name or uid"));
+    };
+    if key.name.len() > MAX_NAME_LENGTH {
+        return Err(invalid("metadata.name", "must be at most 63 characters long"));
+    }
+    Ok((key, uid))
 }
 
 /// Where people, scripts and claviger itself go.
@@ -273,7 +269,9 @@ fn grant_types_of(
         .collect();
     let has_codes = grant_types.contains(&GrantType::AuthorizationCode);
     let acts_for_itself = grant_types.contains(&GrantType::ClientCredentials);
-    let has_people = has_codes || grant_types.contains(&GrantType::DeviceCode);
+    let has_people = grant_types
+        .iter()
+        .any(|grant_type| grant_type.begins_with_a_person());
     if !has_people && !acts_for_itself {
         return Err(invalid(
             "spec.grantTypes",
@@ -355,90 +353,8 @@ fn scopes_of(given: &[Scope]) -> Result<Vec<&'static str>, Verdict> {
         .collect())
 }
 
-fn access_token_format(tokens: Option<&crd::Tokens>) -> AccessTokenFormat {
-    match tokens.and_then(|tokens| tokens.access_token_format) {
-        None | Some(crd::AccessTokenFormat::Jwt) => AccessTokenFormat::Jwt,
-        Some(crd::AccessTokenFormat::Opaque) => AccessTokenFormat::Opaque,
-    }
-}
-
-fn lifetimes(tokens: Option<&crd::Tokens>) -> Result<TokenLifetimes, Verdict> {
-    let default = TokenLifetimes::default();
-    let Some(crd::Tokens {
-        access_token_lifetime,
-        access_token_format: _,
-        id_token_lifetime,
-        refresh_token_idle_lifetime,
-        refresh_token_lifetime,
-        // What `signing` reads.
-        id_token_signed_response_alg: _,
-        access_token_signing_alg: _,
-    }) = tokens
-    else {
-        return Ok(default);
-    };
-    Ok(TokenLifetimes {
-        access_token: lifetime(
-            "spec.tokens.accessTokenLifetime",
-            access_token_lifetime.as_ref(),
-            default.access_token,
-            Some(LONGEST_SIGNED_LIFETIME),
-        )?,
-        id_token: lifetime(
-            "spec.tokens.idTokenLifetime",
-            id_token_lifetime.as_ref(),
-            default.id_token,
-            Some(LONGEST_SIGNED_LIFETIME),
-        )?,
-        refresh_token_idle: lifetime(
-            "spec.tokens.refreshTokenIdleLifetime",
-            refresh_token_idle_lifetime.as_ref(),
-            default.refresh_token_idle,
-            None,
-        )?,
-        refresh_token: lifetime(
-            "spec.tokens.refreshTokenLifetime",
-            refresh_token_lifetime.as_ref(),
-            default.refresh_token,
-            None,
-        )?,
-    })
-}
-
-fn lifetime(
-    field: &str,
-    given: Option<&DurationText>,
-    default: Duration,
-    longest: Option<Duration>,
-) -> Result<Duration, Verdict> {
-    let Some(text) = given else { return Ok(default) };
-    match duration(field, text)? {
-        Duration::ZERO => Err(invalid(field, "must be longer than 0")),
-        lifetime if longest.is_some_and(|longest| longest < lifetime) => Err(invalid(
-            field,
-            "must be at most 24h: nobody can call such a token back, and the key that signed it is kept as long; let the app \
-             refresh instead, for refreshTokenLifetime",
-        )),
-        lifetime => Ok(lifetime),
-    }
-}
-
-fn signing(tokens: &crd::Tokens) -> TokenSigning {
-    let default = TokenSigning::default();
-    let algorithm = |given: crd::SigningAlgorithm| match given {
-        crd::SigningAlgorithm::Rs256 => SigningAlgorithm::Rs256,
-        crd::SigningAlgorithm::Es256 => SigningAlgorithm::Es256,
-        crd::SigningAlgorithm::Ps256 => SigningAlgorithm::Ps256,
-        crd::SigningAlgorithm::EdDsa => SigningAlgorithm::EdDsa,
-    };
-    TokenSigning {
-        id_token: tokens
-            .id_token_signed_response_alg
-            .map_or(default.id_token, algorithm),
-        access_token: tokens
-            .access_token_signing_alg
-            .map_or(default.access_token, algorithm),
-    }
+fn max_age_of(given: Option<&DurationText>) -> Result<Option<Duration>, Verdict> {
+    given.map(|text| duration("spec.defaultMaxAge", text)).transpose()
 }
 
 fn duration(field: &str, text: &DurationText) -> Result<Duration, Verdict> {
@@ -458,6 +374,11 @@ fn access_of(access: &crd::Access) -> Access {
         allowed_groups: allowed_groups.clone(),
         allowed_users: allowed_users.clone(),
     }
+}
+
+fn client_name_of(given: Option<&str>, key: &ResourceRef) -> Result<String, Verdict> {
+    let shown = shown("spec.displayName", given, 128)?;
+    Ok(shown.unwrap_or_else(|| key.name.clone()))
 }
 
 /// Text that people read on the consent page.

@@ -1,5 +1,5 @@
-//! The HTTP form of what a client asks in its own name: how token endpoint, revocation and introspection read a request
-//! and answer it (RFC 6749 section 3.2).
+//! The HTTP form of what a client asks in its own name: how the endpoints for tokens, revocation, introspection, pushed requests
+//! and devices read a request and answer it (RFC 6749 section 3.2).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::{AUTHORIZATION, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, RequestExt};
 
 use super::{dpop, single_header};
 use crate::http::client_address;
@@ -57,36 +58,6 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Reads a request; an error is its answer.
-    pub(super) async fn read(request: Request, limits: ClientLimits) -> Result<Self, Response> {
-        // RFC 6749 section 2.3.1: credentials, and with them all parameters, never in the request URI, which ends in logs.
-        if request.uri().query().is_some_and(|query| !query.is_empty()) {
-            return Err(refusal(
-                StatusCode::BAD_REQUEST,
-                &Error::new(
-                    ErrorCode::InvalidRequest,
-                    "parameters belong into the body, not into the query",
-                ),
-            ));
-        }
-        let authorization = single_header(request.headers(), &AUTHORIZATION)
-            .map_err(|error| refusal(StatusCode::BAD_REQUEST, &error))?
-            .cloned();
-        let dpop = dpop::values(request.headers());
-        let origin = request.headers().get(ORIGIN).cloned();
-        let network = client_address::network(request.extensions());
-        let Form(parameters) = Form::from_request(request, &())
-            .await
-            .map_err(IntoResponse::into_response)?;
-        Ok(Self {
-            parameters,
-            dpop,
-            authorization,
-            origin,
-            asker: Asker { limits, network },
-        })
-    }
-
     /// What is asked of the provider.
     pub(super) fn as_request(&self) -> ClientRequest<'_> {
         ClientRequest {
@@ -120,6 +91,45 @@ impl Received {
         let mut response = dpop::with_nonce(response, provider, header, answer);
         cors::allow_origin(&mut response, self.origin.as_ref(), answer.origin_allowed);
         response
+    }
+}
+
+/// The handler's only argument beside the provider, so that no endpoint reads its requests another way. The route says by
+/// which limits, as an [`Extension`].
+impl<S: Send + Sync> FromRequest<S> for Received {
+    type Rejection = Response;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Response> {
+        let Extension(limits) = request
+            .extract_parts::<Extension<ClientLimits>>()
+            .await
+            .map_err(IntoResponse::into_response)?;
+        // RFC 6749 section 2.3.1: credentials, and with them all parameters, never in the request URI, which ends in logs.
+        if request.uri().query().is_some_and(|query| !query.is_empty()) {
+            return Err(refusal(
+                StatusCode::BAD_REQUEST,
+                &Error::new(
+                    ErrorCode::InvalidRequest,
+                    "parameters belong into the body, not into the query",
+                ),
+            ));
+        }
+        let authorization = single_header(request.headers(), &AUTHORIZATION)
+            .map_err(|error| refusal(StatusCode::BAD_REQUEST, &error))?
+            .cloned();
+        let dpop = dpop::values(request.headers());
+        let origin = request.headers().get(ORIGIN).cloned();
+        let network = client_address::network(request.extensions());
+        let Form(parameters) = Form::from_request(request, state)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        Ok(Self {
+            parameters,
+            dpop,
+            authorization,
+            origin,
+            asker: Asker { limits, network },
+        })
     }
 }
 

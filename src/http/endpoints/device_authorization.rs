@@ -1,26 +1,17 @@
 //! `POST /api/device` (RFC 8628 section 3.1).
 
-use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::client_request::{ClientLimits, Received};
+use super::client_request::Received;
 use crate::http::json::json;
 use crate::provider::Provider;
 use crate::provider::device::DeviceAuthorization;
 
 /// The handler.
-pub(super) async fn authorize(
-    State(provider): State<Provider>,
-    Extension(limits): Extension<ClientLimits>,
-    request: Request,
-) -> Response {
-    let received = match Received::read(request, limits).await {
-        Ok(received) => received,
-        Err(response) => return response,
-    };
+pub(super) async fn authorize(State(provider): State<Provider>, received: Received) -> Response {
     let answer = provider.authorize_device(received.as_request()).await;
     received.respond(&provider, &answer, success)
 }

@@ -1,12 +1,11 @@
 //! `POST /api/introspect` (RFC 7662).
 
-use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::client_request::{ClientLimits, Received};
+use super::client_request::Received;
 use crate::clock::Timestamp;
 use crate::http::json::json;
 use crate::oidc::access_token::{Confirmation, TokenType};
@@ -15,15 +14,7 @@ use crate::provider::Provider;
 use crate::provider::introspection::ActiveToken;
 
 /// The handler.
-pub(super) async fn introspect(
-    State(provider): State<Provider>,
-    Extension(limits): Extension<ClientLimits>,
-    request: Request,
-) -> Response {
-    let received = match Received::read(request, limits).await {
-        Ok(received) => received,
-        Err(response) => return response,
-    };
+pub(super) async fn introspect(State(provider): State<Provider>, received: Received) -> Response {
     let answer = provider.introspect(received.as_request()).await;
     received.respond(&provider, &answer, |token| match token {
         Some(token) => active(provider.issuer().as_str(), token),

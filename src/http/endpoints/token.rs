@@ -1,12 +1,11 @@
 //! `POST /api/token/v2` (RFC 6749 section 3.2).
 
-use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::client_request::{ClientLimits, Received};
+use super::client_request::Received;
 use crate::http::json::json;
 use crate::http::observer;
 use crate::oidc::grant_type::GrantType;
@@ -17,15 +16,7 @@ use crate::provider::answer::Failure;
 use crate::provider::token::TokenResponse;
 
 /// The handler.
-pub(super) async fn token(
-    State(provider): State<Provider>,
-    Extension(limits): Extension<ClientLimits>,
-    request: Request,
-) -> Response {
-    let received = match Received::read(request, limits).await {
-        Ok(received) => received,
-        Err(response) => return response,
-    };
+pub(super) async fn token(State(provider): State<Provider>, received: Received) -> Response {
     let answer = provider.token(received.as_request()).await;
     let mut response = received.respond(&provider, &answer, success);
     response

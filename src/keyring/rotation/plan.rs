@@ -116,15 +116,19 @@ fn may_activate(key: &SigningKeyEntry, facts: &Facts<'_>) -> bool {
 }
 
 fn plan_sealing(document: &Document, facts: &Facts<'_>, steps: &mut Vec<Step>) {
-    let Some(newest) = document.sealing_keys.iter().max_by_key(|key| key.created_at) else {
+    let mut by_age: Vec<_> = document.sealing_keys.iter().collect();
+    by_age.sort_by_key(|key| key.created_at);
+    let Some(newest) = by_age.last() else {
         return;
     };
     if later(newest.created_at, facts.interval) <= facts.now {
         steps.push(Step::AddSealingKey);
     }
-    if later(newest.created_at, SEALED_LIFETIME) <= facts.now {
-        let older = document.sealing_keys.iter().filter(|key| key.id != newest.id);
-        steps.extend(older.map(|key| Step::ForgetSealingKey { id: key.id.clone() }));
+    // The last thing that a key sealed is as old as its successor.
+    for (key, successor) in by_age.iter().zip(by_age.iter().skip(1)) {
+        if later(successor.created_at, SEALED_LIFETIME) <= facts.now {
+            steps.push(Step::ForgetSealingKey { id: key.id.clone() });
+        }
     }
 }
 

@@ -1,9 +1,7 @@
 //! `grant_type=authorization_code` (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
-use crate::clock::later;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
-use crate::oidc::grant_type::GrantType;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
 use crate::oidc::pkce;
@@ -13,10 +11,10 @@ use crate::provider::answer::{Failure, refused_because};
 use crate::provider::audit;
 use crate::provider::client_request::{required, single};
 use crate::provider::fault::Fault;
-use crate::store::records::{CodeBinding, NewRefreshToken};
-use crate::store::{RedeemCode, Redeemed};
+use crate::store::RedeemCode;
+use crate::store::records::CodeBinding;
 
-use super::{Authorization, Holder, Person, key_of_refresh_token, record_ended};
+use super::{Authorization, first_refresh_token, record_ended};
 
 /// Redeems the code. It is spent before anything is minted from it: a crash in between costs a new sign-in, the other
 /// order would cost the single use (RFC 6749 section 4.1.2).
@@ -42,15 +40,7 @@ pub(in crate::provider) async fn authorize(
         code_challenge,
         dpop_jkt: jkt.cloned(),
     };
-    let refresh_token = client
-        .grant_types
-        .contains(&GrantType::RefreshToken)
-        .then(|| OpaqueToken::generate(TokenKind::RefreshToken, &*provider.random));
-    let stored = refresh_token.as_ref().map(|token| NewRefreshToken {
-        hash: token.hash(),
-        expires_at: later(provider.clock.now(), client.lifetimes.refresh_token_idle),
-        dpop_jkt: key_of_refresh_token(client, jkt),
-    });
+    let (refresh_token, stored) = first_refresh_token(provider, client, jkt).unzip();
     let redeemed = provider
         .store
         .redeem_authorization_code(&code.hash(), &binding, stored)
@@ -58,18 +48,9 @@ pub(in crate::provider) async fn authorize(
         .map_err(Fault::store("redeem an authorization code"))?;
     match redeemed {
         RedeemCode::Fresh(redeemed, ended) => {
-            let Redeemed { grant, user, .. } = *redeemed;
-            record_ended(client, &grant, &ended);
-            Ok(Authorization {
-                scope: grant.scope.clone(),
-                resources: grant.resources.clone(),
-                holder: Holder::Person(Box::new(Person {
-                    nonce: grant.nonce.clone(),
-                    grant,
-                    user,
-                })),
-                refresh_token,
-            })
+            record_ended(client, &redeemed.grant, &ended);
+            let nonce = redeemed.grant.nonce.clone();
+            Ok(Authorization::of_redeemed(*redeemed, nonce, refresh_token))
         }
         RedeemCode::Replayed(grant) => {
             audit::record(&audit::Event {

@@ -1,9 +1,7 @@
 //! `grant_type=urn:ietf:params:oauth:grant-type:device_code` (RFC 8628 section 3.4).
 
-use crate::clock::later;
 use crate::oidc::client::Client;
 use crate::oidc::error::ErrorCode;
-use crate::oidc::grant_type::GrantType;
 use crate::oidc::opaque_token::{OpaqueToken, TokenKind};
 use crate::oidc::parameters::Parameters;
 use crate::oidc::thumbprint::Thumbprint;
@@ -11,10 +9,9 @@ use crate::provider::Provider;
 use crate::provider::answer::{Failure, refused, refused_because};
 use crate::provider::client_request::required;
 use crate::provider::fault::Fault;
-use crate::store::records::NewRefreshToken;
-use crate::store::{RedeemDeviceCode, Redeemed};
+use crate::store::RedeemDeviceCode;
 
-use super::{Authorization, Holder, Person, key_of_refresh_token, record_ended};
+use super::{Authorization, first_refresh_token, record_ended};
 
 /// Redeems the code, if a person has allowed it. It is spent before anything is minted from it. A second use is refused and
 /// revokes nothing: a device asks over and over, and does so once more when an answer was lost.
@@ -26,15 +23,7 @@ pub(in crate::provider) async fn authorize(
 ) -> Result<Authorization, Failure> {
     let code = OpaqueToken::parse(TokenKind::DeviceCode, required(form, "device_code")?)
         .ok_or_else(|| invalid("what was sent does not look like a device code of ours"))?;
-    let refresh_token = client
-        .grant_types
-        .contains(&GrantType::RefreshToken)
-        .then(|| OpaqueToken::generate(TokenKind::RefreshToken, &*provider.random));
-    let stored = refresh_token.as_ref().map(|token| NewRefreshToken {
-        hash: token.hash(),
-        expires_at: later(provider.clock.now(), client.lifetimes.refresh_token_idle),
-        dpop_jkt: key_of_refresh_token(client, jkt),
-    });
+    let (refresh_token, stored) = first_refresh_token(provider, client, jkt).unzip();
     let redeemed = provider
         .store
         .redeem_device_code(&code.hash(), &client.uid, stored)
@@ -42,18 +31,8 @@ pub(in crate::provider) async fn authorize(
         .map_err(Fault::store("redeem a device code"))?;
     match redeemed {
         RedeemDeviceCode::Fresh(redeemed, ended) => {
-            let Redeemed { grant, user, .. } = *redeemed;
-            record_ended(client, &grant, &ended);
-            Ok(Authorization {
-                scope: grant.scope.clone(),
-                resources: grant.resources.clone(),
-                holder: Holder::Person(Box::new(Person {
-                    nonce: None,
-                    grant,
-                    user,
-                })),
-                refresh_token,
-            })
+            record_ended(client, &redeemed.grant, &ended);
+            Ok(Authorization::of_redeemed(*redeemed, None, refresh_token))
         }
         RedeemDeviceCode::Pending => Err(refused(
             ErrorCode::AuthorizationPending,

@@ -13,10 +13,10 @@ use crate::provider::answer::{Failure, refused, refused_because};
 use crate::provider::audit;
 use crate::provider::client_request::{required, single};
 use crate::provider::fault::Fault;
+use crate::store::RotateRefreshToken;
 use crate::store::records::NewRefreshToken;
-use crate::store::{Redeemed, RotateRefreshToken};
 
-use super::{Authorization, Holder, Person, key_of_refresh_token};
+use super::{Authorization, key_of_refresh_token};
 
 /// Rotates the token, after whatever would refuse the request without the token's fault.
 pub(in crate::provider) async fn authorize(
@@ -40,17 +40,11 @@ pub(in crate::provider) async fn authorize(
     let (used, successor) = spend(provider, client, &presented, jkt).await?;
     match used {
         RotateRefreshToken::Rotated(redeemed) => {
-            let Redeemed { grant, user, .. } = *redeemed;
-            Ok(Authorization {
-                scope: scope.unwrap_or_else(|| grant.scope.clone()),
-                resources: grant.resources.clone(),
-                holder: Holder::Person(Box::new(Person {
-                    // OpenID Connect Core section 12.2: an ID token after a refresh should have no nonce.
-                    nonce: None,
-                    grant,
-                    user,
-                })),
-                refresh_token: successor,
+            // OpenID Connect Core section 12.2: an ID token after a refresh should have no nonce.
+            let all = Authorization::of_redeemed(*redeemed, None, successor);
+            Ok(match scope {
+                Some(scope) => Authorization { scope, ..all },
+                None => all,
             })
         }
         RotateRefreshToken::Reused(grant) => {

@@ -118,7 +118,7 @@ impl Provider {
         now: Timestamp,
     ) -> Result<GrantRecord, Fault> {
         let lifetimes = &client.lifetimes;
-        let lifetime = if client.grant_types.contains(&GrantType::RefreshToken) {
+        let lifetime = if client.may_use(GrantType::RefreshToken) {
             lifetimes.refresh_token
         } else {
             let fetched_within = match request.device {

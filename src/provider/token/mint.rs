@@ -42,11 +42,13 @@ impl Provider {
         let (access_token, access_expires_at) =
             self.mint_access_token(client, authorization, cnf, now).await?;
         let id_token = match &authorization.holder {
+            // It names the session, whose end the client may have to be told: whatever gives a grant to its client has noted it
+            // among those of the session (`participants::note` in the store's operations).
             Holder::Person(person) if authorization.scope.contains(OPENID) => {
                 let scope = &authorization.scope;
                 Some(self.mint_id_token(client, person, scope, &access_token, now)?)
             }
-            _ => None,
+            Holder::Person(_) | Holder::Client => None,
         };
         let lifetime = access_expires_at.as_second().saturating_sub(now.as_second());
         Ok(TokenResponse {
@@ -68,15 +70,15 @@ impl Provider {
         now: Timestamp,
     ) -> Result<(Zeroizing<String>, Timestamp), Failure> {
         let expires_at = later(now, client.lifetimes.access_token);
-        let (subject, basis, expires_at) = match authorization.person() {
+        let (subject, basis, expires_at) = match &authorization.holder {
             // A token that outlives its grant would be good at resource servers and dead here.
-            Some(Person { grant, .. }) => (
-                grant.sub().as_str(),
-                Basis::Grant(grant.id.clone()),
-                expires_at.min(grant.expires_at),
+            Holder::Person(person) => (
+                person.grant.sub().as_str(),
+                Basis::Grant(person.grant.id.clone()),
+                expires_at.min(person.grant.expires_at),
             ),
             // RFC 9068 section 2.2. No person has it: the store refuses subjects that are client ids (section 5).
-            None => (
+            Holder::Client => (
                 client.client_id.as_str(),
                 Basis::Client(client.uid.clone()),
                 expires_at,

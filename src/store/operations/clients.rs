@@ -1,8 +1,7 @@
 //! Clients: registration, claims, absence, removal.
 
-use std::time::Duration;
-
 use crate::clock::{Timestamp, later};
+use crate::oidc::client::LONGEST_SIGNED_LIFETIME;
 use crate::oidc::grant_type::GrantType;
 use crate::oidc::identifier::{ClientId, ResourceUid};
 use crate::store::key_value::table::Table;
@@ -17,9 +16,6 @@ use crate::store::operations::{
 };
 use crate::store::records::{ClientRecord, ClientRegistration, Digest, ResourceRef};
 use crate::store::{RegisterClient, StoreError};
-
-/// No token lives for longer: what clients may register.
-const LONGEST_TOKEN: Duration = Duration::from_hours(24);
 
 pub(in crate::store) fn register(
     transaction: &mut dyn Transaction,
@@ -95,6 +91,7 @@ fn takes_a_subject(
 ) -> Result<bool, StoreError> {
     let client = &registration.client;
     let has_it = known.is_some_and(|known| known.client.client_id == client.client_id);
+    // The field and not `Client::may_use`: what its profile does not admit today the next registration may.
     if has_it && !client.grant_types.contains(&GrantType::ClientCredentials) {
         return Ok(false);
     }
@@ -232,7 +229,7 @@ fn retire_id(
     let id = &record.client.client_id;
     let retired = RetiredClientId {
         resource: record.resource.clone(),
-        until: later(now, LONGEST_TOKEN),
+        until: later(now, LONGEST_SIGNED_LIFETIME),
     };
     expiry::Subject::RetiredClientId(id.clone()).look_at(transaction, retired.until);
     RETIRED_CLIENT_IDS.put(transaction, &[id.as_str().as_bytes()], &retired)

@@ -23,7 +23,7 @@ use crate::store::operations::{clients, counts, expiry, grants, participants};
 use crate::store::records::{ClientRecord, GrantRecord, LogoutNoticeRecord};
 use crate::store::{ClaimedLogoutNotice, StoreError};
 
-/// What could not be told for this long is not told any more: longer than a session lives, so an outage of a day.
+/// What could not be told for this long is not told any more: as long as a session lives at most, so an outage of a day.
 const LIFETIME: Duration = Duration::from_hours(24);
 /// So many wait for one client at most; what would be tried first goes.
 const MOST_OF_CLIENT: u64 = 1_000;

@@ -17,19 +17,24 @@ use crate::oidc::audit::TARGET;
 /// Events are named in the source, so there are not many; this holds whatever somebody writes there one day.
 const MOST: usize = 100;
 /// Shown as zero from the start: an alert on an increase misses a counter that appears with its first event.
-const FROM_THE_START: [&str; 17] = [
+const FROM_THE_START: [&str; 22] = [
     "sign_in",
     "sign_in_failed",
     "sign_in_throttled",
     "sign_out",
     "grant",
     "code_redeemed",
+    "device_code_redeemed",
     "refreshed",
     "client_token_issued",
     "grant_revoked",
     "access_token_revoked",
     "code_replayed_grant_revoked",
     "refresh_token_reused_grant_revoked",
+    "dpop_proof_replayed",
+    "dpop_proof_replayed_grant_revoked",
+    "user_code_unknown",
+    "user_code_throttled",
     "client_authentication_failed",
     "access_lost_grant_revoked",
     "logout_token_accepted",

@@ -37,14 +37,11 @@ pub(super) fn check(client: &Client, tokens: Option<&crd::Tokens>) -> Result<(),
     if client.pkce == Pkce::Optional {
         return Err(invalid("spec.pkce", "cannot be Optional with spec.profile FAPI2"));
     }
-    if client
-        .grant_types
-        .iter()
-        .any(|grant_type| !client.may_use(*grant_type))
-    {
+    let mut registered = client.grant_types.iter();
+    if let Some(refused) = registered.find(|grant_type| !client.may_use(**grant_type)) {
         return Err(invalid(
             "spec.grantTypes",
-            "cannot hold urn:ietf:params:oauth:grant-type:device_code with spec.profile FAPI2, whose requests are pushed",
+            &format!("cannot hold {refused} with spec.profile FAPI2, whose requests are pushed"),
         ));
     }
     if client

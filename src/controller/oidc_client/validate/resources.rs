@@ -12,9 +12,15 @@ use super::invalid;
 /// As many as the schema takes.
 const MOST_NAMESPACES: usize = 64;
 
+/// Those that the client may ask for, and those that it is itself.
+pub(super) fn lists(given: &[String], own: &[String], issuer: &Issuer) -> Result<(), Verdict> {
+    audiences(given, issuer)?;
+    identifiers(own, issuer)
+}
+
 /// The issuer itself may be among them: such a token is for userinfo, as one without any resource is. Below it there is
 /// nothing else that a token could be for.
-pub(super) fn audiences(given: &[String], issuer: &Issuer) -> Result<(), Verdict> {
+fn audiences(given: &[String], issuer: &Issuer) -> Result<(), Verdict> {
     if given.iter().map(String::len).sum::<usize>() > MAX_AUDIENCES_BYTES {
         return Err(invalid(
             "spec.audiences",
@@ -34,7 +40,7 @@ pub(super) fn audiences(given: &[String], issuer: &Issuer) -> Result<(), Verdict
     Ok(())
 }
 
-pub(super) fn identifiers(given: &[String], issuer: &Issuer) -> Result<(), Verdict> {
+fn identifiers(given: &[String], issuer: &Issuer) -> Result<(), Verdict> {
     for (index, resource) in given.iter().enumerate() {
         let field = format!("spec.resourceIdentifiers[{index}]");
         check(&field, resource)?;

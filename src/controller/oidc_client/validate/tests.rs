@@ -1,6 +1,8 @@
 use super::*;
 use crate::controller::ControllerSettings;
+use crate::oidc::client::{AccessTokenFormat, TokenLifetimes, TokenSigning};
 use crate::oidc::issuer::Issuer;
+use crate::oidc::signing_algorithm::SigningAlgorithm;
 
 fn settings() -> ControllerSettings {
     ControllerSettings {

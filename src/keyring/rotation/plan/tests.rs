@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Facts, Step, plan};
+use super::{Facts, SEALED_LIFETIME, Step, plan};
 use crate::clock::Timestamp;
 use crate::keyring::SigningAlgorithm;
 use crate::keyring::document::{Document, KeyBytes, SigningKeyEntry, SymmetricKey};
+use crate::keyring::rotation::SHORTEST_INTERVAL;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -191,12 +192,53 @@ fn sealing_keys_follow_each_other() {
     let one = document(signing(), vec![sealing("a", 0)]);
     assert_eq!(steps(&one, &moment(INTERVAL - 1)), []);
     assert_eq!(steps(&one, &moment(INTERVAL)), [Step::AddSealingKey]);
-    let two = document(signing(), vec![sealing("a", 0), sealing("b", INTERVAL)]);
-    assert_eq!(steps(&two, &moment(INTERVAL + DAY - 1)), []);
-    assert_eq!(
-        steps(&two, &moment(INTERVAL + DAY)),
-        [Step::ForgetSealingKey { id: "a".to_owned() }]
+    let forget = |id: &str| Step::ForgetSealingKey { id: id.to_owned() };
+    let kept = i64::try_from(SEALED_LIFETIME.as_secs()).unwrap();
+    // The order in the document does not matter.
+    let two = document(signing(), vec![sealing("b", 10 * DAY), sealing("a", 0)]);
+    assert_eq!(steps(&two, &moment(10 * DAY + kept - 1)), []);
+    assert_eq!(steps(&two, &moment(10 * DAY + kept)), [forget("a")]);
+    // Each goes by its own successor, and not with the newest: a short interval brings new ones all the time.
+    let three = document(
+        signing(),
+        vec![sealing("a", 0), sealing("b", 10 * DAY), sealing("c", 50 * DAY)],
     );
+    assert_eq!(steps(&three, &moment(10 * DAY + kept)), [forget("a")]);
+    assert_eq!(
+        steps(&three, &moment(50 * DAY + kept)),
+        [Step::AddSealingKey, forget("a"), forget("b")]
+    );
+}
+
+/// At the shortest interval the keyring holds as many sealing keys as it says, and no more of them with time.
+#[test]
+fn the_sealing_keys_of_a_short_interval_are_bounded() {
+    let interval = i64::try_from(SHORTEST_INTERVAL.as_secs()).unwrap();
+    let mut keys = vec![0];
+    for round in 1..200 {
+        let now = round * interval;
+        let sealing_keys = keys
+            .iter()
+            .map(|made| sealing(&made.to_string(), *made))
+            .collect();
+        let document = document(vec![key("old", now, false, None)], sealing_keys);
+        let facts = Facts {
+            interval: SHORTEST_INTERVAL,
+            now: at(now),
+            shown_since: &BTreeMap::new(),
+            tokens_valid_until: None,
+            requested: false,
+        };
+        for step in plan(&document, &facts) {
+            match step {
+                Step::AddSealingKey => keys.push(now),
+                Step::ForgetSealingKey { id } => keys.retain(|made| made.to_string() != id),
+                _ => {}
+            }
+        }
+        assert!(keys.len() <= 46, "{} keys in round {round}", keys.len());
+    }
+    assert_eq!(keys.len(), 46);
 }
 
 /// A keyring of an earlier version gets its missing keys, which are published before they sign.

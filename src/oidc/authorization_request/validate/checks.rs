@@ -159,7 +159,7 @@ pub(super) fn response_mode(
 }
 
 fn client_may_use_codes(_: &Parameters, client: &Client, _: &mut AuthorizationRequest) -> Result<(), Error> {
-    if client.grant_types.contains(&GrantType::AuthorizationCode) {
+    if client.may_use(GrantType::AuthorizationCode) {
         Ok(())
     } else {
         let description = "this client is not registered for the grant type authorization_code";
@@ -176,7 +176,7 @@ fn scope(parameters: &Parameters, client: &Client, request: &mut AuthorizationRe
         let description = "this client is not registered for the scope openid";
         return Err(Error::new(ErrorCode::InvalidScope, description));
     }
-    let has_refresh_tokens = client.grant_types.contains(&GrantType::RefreshToken);
+    let has_refresh_tokens = client.may_use(GrantType::RefreshToken);
     request.scope = requested
         .intersection(&client.scopes)
         .iter()
