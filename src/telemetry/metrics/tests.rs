@@ -32,7 +32,7 @@ fn audit_events_are_counted_whatever_is_logged() {
         "{text}"
     );
     assert!(
-        text.contains("claviger_audit_events_total{event=\"other\"} 917\n"),
+        text.contains("claviger_audit_events_total{event=\"other\"} 922\n"),
         "{text}"
     );
     assert!(!text.contains("marked"), "{text}");
