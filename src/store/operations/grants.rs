@@ -43,7 +43,9 @@ pub(in crate::store) fn note_redeemed(
 ) -> Result<Vec<GrantId>, StoreError> {
     let owner = user_at_client(grant);
     let mut ended = Vec::new();
-    let held = REDEEMED_GRANTS.of(transaction, &owner)?;
+    let mut held = REDEEMED_GRANTS.of(transaction, &owner)?;
+    // An index orders its items by their length first.
+    held.sort_unstable();
     let excess = (held.len() + 1).saturating_sub(MOST_OF_USER_AT_CLIENT);
     for oldest in first_to_end(transaction, grant, &held, excess)? {
         end(transaction, oldest.as_str().as_bytes())?;
