@@ -60,8 +60,7 @@ fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
 /// Whatever `--log` says: below level info sled writes the keys and values of every operation, and with them password
 /// hashes, and usernames as people type them.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
-    let is_sled = metadata.target().split("::").next() == Some("sled");
-    !is_sled || *metadata.level() <= Level::INFO
+    *metadata.level() <= Level::INFO || metadata.target().split("::").next() != Some("sled")
 }
 
 /// A panic is a line of the log like any other. What it says is written only where it stands in the source: text that was
@@ -105,7 +104,9 @@ pub fn init_with(format: LogFormat, directives: &str, metrics: &Metrics, outer: 
             .with_writer(writer)
             .boxed(),
     };
-    let log = log.with_filter(filter).with_filter(filter_fn(may_be_logged));
+    // The directives are the outermost, since the most detailed level that may be asked for is taken from there: at `info`
+    // what sled says of each of its steps is then dropped by a comparison.
+    let log = log.with_filter(filter_fn(may_be_logged)).with_filter(filter);
     // Fails only when a subscriber is set already, as in a test that starts two servers in one process.
     let _already_set = registry.with(log).try_init();
 }

@@ -204,7 +204,10 @@ fn accounted_for(answers: &BTreeMap<u16, u64>, before: &Figures, after: &Figures
     let events = |name| after.events(name) - before.events(name);
     let (failed, throttled) = (events("sign_in_failed"), events("sign_in_throttled"));
     assert_eq!(count(403) + count(429) + count(503), 1000, "{answers:?}");
-    assert!(failed >= count(403) && throttled >= count(429), "{failed}, {throttled}: {answers:?}");
+    assert!(
+        failed >= count(403) && throttled >= count(429),
+        "{failed}, {throttled}: {answers:?}"
+    );
     assert!(failed + throttled <= 1000, "{failed}, {throttled}: {answers:?}");
     failed
 }

@@ -493,7 +493,7 @@ async fn rule_68_a_browser_stays_known_across_rotations() {
     let (_, cookie) = browser.named_cookie("-known-");
     let is_known = || app.provider().open_known_browser(&cookie).is_some();
     for _ in 0..3 {
-        app.advance(KNOWN_BROWSER_LIFETIME / 3 - MINUTE);
+        app.advance((KNOWN_BROWSER_LIFETIME / 3).saturating_sub(MINUTE));
         installation.tick().await.unwrap();
         assert!(is_known(), "at {}", app.now());
     }
