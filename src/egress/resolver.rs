@@ -59,3 +59,71 @@ impl Resolve for SystemResolver {
         looked_up.await.map_err(io::Error::other)?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use futures::future::join_all;
+    use futures::poll;
+    use tokio::runtime::{Builder, Runtime};
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    const PORT: u16 = 443;
+
+    /// A runtime in which no look-up gets on until the sender is dropped: the only thread that may block is held.
+    fn without_answers() -> (Runtime, Sender<()>) {
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let (release, released) = channel();
+        drop(runtime.spawn_blocking(move || released.recv()));
+        (runtime, release)
+    }
+
+    fn held(resolver: &SystemResolver) -> usize {
+        LOOK_UPS - resolver.places.available_permits()
+    }
+
+    /// One host holds one place, however many wait for it and however often somebody stops waiting and begins anew; so all
+    /// the others find theirs. Once there are answers, everybody who still waits gets theirs, and no place is lost.
+    #[test]
+    fn rule_83_a_host_holds_one_place_of_the_resolver() {
+        let (runtime, release) = without_answers();
+        runtime.block_on(async {
+            let resolver = SystemResolver::default();
+            for _ in 0..2 * LOOK_UPS {
+                assert!(poll!(resolver.resolve("127.0.0.1", PORT)).is_pending());
+                assert_eq!(held(&resolver), 1);
+                // Lets the next one begin as a new request does.
+                yield_now().await;
+            }
+            let others: Vec<_> = (2..=LOOK_UPS).map(|last| format!("127.0.0.{last}")).collect();
+            let mut waiting = Vec::new();
+            for _ in 0..10 {
+                let mut look_up = resolver.resolve("127.0.0.1", PORT);
+                assert!(poll!(&mut look_up).is_pending());
+                waiting.push(look_up);
+            }
+            assert_eq!(held(&resolver), 1);
+
+            for (number, host) in others.iter().enumerate() {
+                let mut look_up = resolver.resolve(host, PORT);
+                assert!(poll!(&mut look_up).is_pending());
+                assert_eq!(held(&resolver), 2 + number);
+                waiting.push(look_up);
+                yield_now().await;
+            }
+            drop(release);
+            for found in join_all(waiting).await {
+                assert_eq!(found.unwrap().len(), 1);
+            }
+            let found = resolver.resolve("127.0.0.1", PORT).await.unwrap();
+            assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], PORT))]);
+            assert_eq!(held(&resolver), 0);
+        });
+    }
+}

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use claviger::oidc::client::{AccessTokenFormat, ClientAuthenticationMethod};
+use claviger::oidc::client::{AccessTokenFormat, ClientAuthenticationMethod, ConsentPolicy};
 use claviger::store::Store;
 use claviger::store::sled::{SledSettings, SledStore};
 use http::header::{AUTHORIZATION, ORIGIN};
@@ -88,6 +88,13 @@ async fn ask_as_public(app: &TestApp, form: &[(&str, &str)], proofs: &[&str]) ->
         .await
 }
 
+/// A request that `public` pushes.
+async fn push_as_public(app: &TestApp, proof: &str) -> TestResponse {
+    let form = request_with(&[("client_id", "team-a.public")]);
+    app.send(with_proofs(client_request(PAR, None, &form), &[proof]))
+        .await
+}
+
 async fn show(app: &TestApp, scheme: &str, access_token: &str, proofs: &[&str]) -> TestResponse {
     let request = Request::get(USERINFO).header(AUTHORIZATION, format!("{scheme} {access_token}"));
     app.send(with_proofs(request.body(Body::empty()).unwrap(), proofs))
@@ -122,6 +129,7 @@ async fn register_public(app: &TestApp) {
     app.register_client("public", |registration| {
         let method = ClientAuthenticationMethod::None;
         registration.client.token_endpoint_auth_methods = BTreeSet::from([method]);
+        registration.client.consent = ConsentPolicy::Skip;
         registration.initial_secret_versions.clear();
     })
     .await;
@@ -819,6 +827,61 @@ async fn rule_82_without_the_store_no_proof_counts() {
     response.assert_error(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
     app.store.heal();
     tokens(&for_itself(&app, &proof).await);
+}
+
+/// A public client's proof binds what it is pushed with, and is not kept: anybody can send any number of them. Sent again it
+/// makes another request for the same key, even while no proof could be spent. One of a client that authenticates is kept.
+#[tokio::test]
+async fn rule_88_pushing_keeps_no_proof_of_a_public_client() {
+    let app = app_with_ada().await;
+    register_public(&app).await;
+    let again = proof(&app, PAR, "1");
+    app.store.fail("spend_jti", Fault::Unavailable);
+    let mut pushed = Vec::new();
+    for _ in 0..3 {
+        let response = push_as_public(&app, &again).await;
+        assert_eq!(response.status, StatusCode::CREATED, "{}", response.text());
+        pushed.push(response.json());
+    }
+    let response = ask(&app, PAR, &request_with(&[]), &[&proof(&app, PAR, "2")]).await;
+    response.assert_error(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
+    app.store.heal();
+
+    let browser = Browser::new(&app);
+    browser.sign_in_as_ada().await;
+    for pushed in &pushed {
+        let by_name = [
+            ("client_id", "team-a.public"),
+            ("request_uri", text(pushed, "request_uri")),
+        ];
+        let answer = browser.get(&authorize_path(&by_name)).await;
+        let code = answered(&answer)["code"].clone();
+        let other = signed(&OTHER_KEYS, &claims(&app, TOKEN, &code));
+        let response = ask_as_public(&app, &code_form(&code), &[&other]).await;
+        response.assert_error(StatusCode::BAD_REQUEST, "invalid_grant");
+        tokens(&ask_as_public(&app, &code_form(&code), &[&proof(&app, TOKEN, &code)]).await);
+    }
+}
+
+/// What is left of what a public client pushed are the requests, and of a client that authenticates the proofs, too.
+#[tokio::test]
+async fn rule_88_pushing_leaves_the_request_and_no_proof() {
+    let app = TestApp::with_shop_and_ada().await;
+    register_public(&app).await;
+    for number in 0..3 {
+        let proof = proof(&app, PAR, &number.to_string());
+        let response = push_as_public(&app, &proof).await;
+        assert_eq!(response.status, StatusCode::CREATED);
+    }
+    app.advance(Duration::from_mins(10));
+    assert_eq!(app.store.sweep(100).await.unwrap(), 3);
+    for number in 0..3 {
+        let proof = proof(&app, PAR, &number.to_string());
+        let response = ask(&app, PAR, &request_with(&[]), &[&proof]).await;
+        assert_eq!(response.status, StatusCode::CREATED);
+    }
+    app.advance(Duration::from_mins(10));
+    assert_eq!(app.store.sweep(100).await.unwrap(), 6);
 }
 
 /// Proofs alone fill nothing: whoever gets no token leaves none behind, and can send the same one again. A key has room

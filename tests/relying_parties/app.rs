@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use testbed::Browser;
 use testbed::folder::Folder;
 use testbed::process::Process;
@@ -17,6 +18,8 @@ use crate::container;
 use crate::page::{Page, Places};
 use crate::stage::Stage;
 
+/// What a page calls the program that makes its app's key and prints what goes into `jwks`.
+const MAKE_KEY: &str = "make-key.mjs";
 /// A Java app on a busy machine.
 const START: Duration = Duration::from_mins(2);
 
@@ -29,8 +32,8 @@ pub(crate) struct App {
 
 impl App {
     /// Registers the app of a page and starts it with what its Secret says, in a folder with the page's files and what is
-    /// installed in `packages`; waits for nothing. The page's `OidcClient` has the page's name.
-    pub(crate) async fn start(stage: &Stage, name: &str, packages: &Path) -> Result<Self> {
+    /// installed in `packages`; waits for nothing. The page's `OidcClient` has the page's name. The API of the page is at `api`.
+    pub(crate) async fn start(stage: &Stage, name: &str, packages: &Path, api: Option<&Url>) -> Result<Self> {
         let page = Page::read(name)?;
         let folder = Folder::new(name)?;
         // A server that changes its account reads the page's files as somebody else.
@@ -42,14 +45,13 @@ impl App {
         let places = Places {
             issuer: &stage.issuer().parse()?,
             app: format!("{scheme}://127.0.0.1:{}", ports[0]).parse()?,
+            api,
             ports,
             authority: &stage.authority_file,
             certificate: &certificate,
+            key: folder.path(),
             apache: &packages.join("root/usr/lib/apache2"),
         };
-        let entries = stage
-            .register(name, &places.fill(page.block("client.yaml")?))
-            .await?;
         let pair = [
             ("tls.crt", stage.certificate.certificate.as_str()),
             ("tls.key", stage.certificate.key.as_str()),
@@ -61,6 +63,11 @@ impl App {
             std::fs::write(path, places.fill(text))?;
         }
         install(packages, folder.path())?;
+        let mut manifest = places.fill(page.block("client.yaml")?);
+        if folder.join(MAKE_KEY).exists() {
+            manifest = with_own_key(&manifest, folder.path())?;
+        }
+        let entries = stage.register(name, &manifest).await?;
         if folder.join("Cargo.toml").exists() {
             build(folder.path())?;
         }
@@ -128,6 +135,24 @@ fn install(packages: &Path, folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the key of the app in its folder, as the page says, and puts what is public of it into the manifest.
+fn with_own_key(manifest: &str, folder: &Path) -> Result<String> {
+    let made = Command::new("node")
+        .arg(MAKE_KEY)
+        .current_dir(folder)
+        .output()
+        .context("failed to run node")?;
+    anyhow::ensure!(
+        made.status.success(),
+        "{MAKE_KEY} fails: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let mut manifest: Value = serde_yaml::from_str(manifest).context("`client.yaml` is no YAML")?;
+    manifest["spec"]["jwks"] =
+        serde_json::from_slice(&made.stdout).with_context(|| format!("{MAKE_KEY} prints no JWK Set"))?;
+    Ok(manifest.to_string())
 }
 
 /// Builds a crate, as the stage of an image would, with the crates that are there: its program is then in `bin/`. What was

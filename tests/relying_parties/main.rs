@@ -5,6 +5,7 @@
 
 mod app;
 mod container;
+mod fapi2;
 mod kubernetes;
 mod page;
 mod stage;
@@ -90,7 +91,7 @@ fn visit(name: &str, way: &Way) -> Result<()> {
     };
     let stage = Stage::shared()?;
     stage.runtime.block_on(async {
-        let mut app = App::start(stage, name, &packages).await?;
+        let mut app = App::start(stage, name, &packages, None).await?;
         sign_in_and_out(stage, &mut app, way)
             .await
             .with_context(|| format!("the app has printed:\n{}\n", app.tail()))
@@ -176,6 +177,25 @@ fn shows(page: &Page, stage: &Stage, facts: &[Fact]) -> Result<()> {
 #[test]
 fn openid_client() -> Result<()> {
     visit("openid-client", &OWN)
+}
+
+/// With the FAPI 2.0 profile, and with what a thief of an access token gets by it.
+#[test]
+fn openid_client_with_fapi2() -> Result<()> {
+    let packages = match tools::packages("openid-client") {
+        Ok(packages) => packages,
+        Err(error) => return tools::skip(fapi2::PAGE, error),
+    };
+    let stage = Stage::shared()?;
+    stage.runtime.block_on(async {
+        let (mut app, mut api) = fapi2::start(stage, &packages).await?;
+        let visits = async {
+            sign_in_and_out(stage, &mut app, &OWN).await?;
+            fapi2::visit(stage, &app, &mut api).await
+        };
+        let outcome = visits.await;
+        outcome.with_context(|| format!("the app has printed:\n{}\n", app.tail()))
+    })
 }
 
 #[test]

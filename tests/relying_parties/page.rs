@@ -73,12 +73,16 @@ pub(crate) struct Places<'a> {
     pub(crate) issuer: &'a Url,
     /// For `https://app.example.org`, by which people reach the app.
     pub(crate) app: Url,
+    /// For `https://api.example.org`, an API that the app calls, on the page of such an app.
+    pub(crate) api: Option<&'a Url>,
     /// For `8080`, where the app listens, and for `8081` and `8082`.
     pub(crate) ports: [u16; 3],
     /// For `/etc/ssl/certs/ca-certificates.crt`.
     pub(crate) authority: &'a Path,
     /// For `/etc/tls`, where a page mounts a certificate.
     pub(crate) certificate: &'a Path,
+    /// For `/etc/oidc-key`, where a page mounts the key of its app.
+    pub(crate) key: &'a Path,
     /// For `/usr/lib/apache2`, where Debian has Apache's modules.
     pub(crate) apache: &'a Path,
 }
@@ -94,6 +98,10 @@ impl Places<'_> {
         let places = [
             ("https://id.example.org", origin(self.issuer)),
             ("https://app.example.org", origin(&self.app)),
+            (
+                "https://api.example.org",
+                self.api.map(&origin).unwrap_or_default(),
+            ),
             ("id.example.org", host(self.issuer)),
             ("port_value: 443", format!("port_value: {issuer_port}")),
             // The issuer of the tests is an address.
@@ -104,6 +112,7 @@ impl Places<'_> {
             ("8082", port(2)),
             ("/etc/ssl/certs/ca-certificates.crt", path(self.authority)),
             ("/etc/tls", path(self.certificate)),
+            ("/etc/oidc-key", path(self.key)),
             ("/usr/lib/apache2", path(self.apache)),
         ];
         replace(text, &places)

@@ -63,12 +63,12 @@ async fn approve(bench: &Bench, grant: &GrantRecord) -> IssueCode {
 }
 
 async fn redeem(bench: &Bench) -> &'static str {
-    redeem_as(&*bench.store, CLIENT, bench.now()).await
+    redeem_as(&*bench.store, DEVICE, CLIENT, bench.now()).await
 }
 
-async fn redeem_as(store: &dyn Store, client: &str, now: Timestamp) -> &'static str {
-    let token = fixtures::refresh_token(REFRESH, now);
-    let hash = fixtures::hash(DEVICE);
+pub(crate) async fn redeem_as(store: &dyn Store, device: &str, client: &str, now: Timestamp) -> &'static str {
+    let token = fixtures::refresh_token(&format!("refresh token of {device}"), now);
+    let hash = fixtures::hash(device);
     match store
         .redeem_device_code(&hash, &uid(client), Some(token))
         .await
@@ -138,7 +138,7 @@ pub(crate) async fn rule_43_a_device_code_is_redeemed_once_by_64_at_once(bench: 
     let attempts: Vec<_> = (0..64)
         .map(|_| {
             let store: Arc<dyn Store> = bench.store.clone();
-            tokio::spawn(async move { redeem_as(&*store, CLIENT, now).await })
+            tokio::spawn(async move { redeem_as(&*store, DEVICE, CLIENT, now).await })
         })
         .collect();
     let mut redeemed = 0;
@@ -211,12 +211,18 @@ pub(crate) async fn rule_43_a_device_code_is_its_clients(bench: &Bench) {
     assert!(begin(bench, DEVICE, USER_CODE, CLIENT).await);
     assert_eq!(redeem(bench).await, "pending");
     for _ in 0..3 {
-        assert_eq!(redeem_as(&*bench.store, "blog", bench.now()).await, "mismatch");
+        assert_eq!(
+            redeem_as(&*bench.store, DEVICE, "blog", bench.now()).await,
+            "mismatch"
+        );
     }
     bench.advance(Duration::from_secs(5));
     assert_eq!(redeem(bench).await, "pending");
     assert_eq!(approve(bench, &grant(bench, &session)).await, IssueCode::Issued);
-    assert_eq!(redeem_as(&*bench.store, "blog", bench.now()).await, "mismatch");
+    assert_eq!(
+        redeem_as(&*bench.store, DEVICE, "blog", bench.now()).await,
+        "mismatch"
+    );
     assert_eq!(redeem(bench).await, "fresh");
 }
 

@@ -8,13 +8,13 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use claviger::clock::Clock;
-use claviger::store::records::GrantRecord;
+use claviger::store::records::{GrantRecord, SessionRecord};
 use claviger::store::{IssueCode, Store, StoreError};
 
 use super::{contents, copy, open, open_with_sync};
 use crate::bench::{self, CLIENT, COOKIE, name_of_redemption, name_of_rotation};
 use crate::clock::TestClock;
-use crate::fixtures;
+use crate::{device_codes, fixtures};
 
 /// Issues a code of a new offline grant, both named by `number`.
 async fn issue(store: &dyn Store, number: usize) -> GrantRecord {
@@ -140,6 +140,70 @@ async fn rule_44_a_pushed_request_is_used_once_across_restarts() {
         assert!(!take(&store, "used").await);
         assert!(take(&store, "waiting").await);
         assert!(!take(&store, "waiting").await);
+    }
+}
+
+/// A person says yes to a device.
+async fn allow(store: &dyn Store, session: &SessionRecord, device: &str) -> IssueCode {
+    let now = TestClock::new().now();
+    let row = format!("interaction of {device}");
+    let interaction = fixtures::interaction(&row, session, CLIENT, now);
+    store.begin_interaction(interaction).await.unwrap();
+    let grant = GrantRecord {
+        offline: true,
+        ..fixtures::grant(&format!("grant of {device}"), session, CLIENT, now)
+    };
+    store
+        .approve_device(fixtures::hash(&row), &fixtures::hash(device), grant, None)
+        .await
+        .unwrap()
+}
+
+/// A device is after a restart where it was before, however the process ended: one that waits is found by its user code, is
+/// still slowed down, and can be allowed; one that was allowed redeems its code once; one that was denied, or has redeemed,
+/// stays so.
+#[tokio::test]
+async fn rule_43_a_device_code_is_redeemed_once_across_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, crashed) = (folder.path().join("store"), folder.path().join("crashed"));
+    let now = TestClock::new().now();
+    let redeem = async |store: &dyn Store, device| device_codes::redeem_as(store, device, CLIENT, now).await;
+    let store = open(&path).unwrap();
+    let session = bench::signed_in(&store, now).await;
+    for device in ["waiting", "allowed", "redeemed", "denied"] {
+        let record = device_codes::record(device, &format!("user code of {device}"), CLIENT, now);
+        assert!(store.begin_device_authorization(record).await.unwrap());
+    }
+    for device in ["allowed", "redeemed"] {
+        assert_eq!(allow(&store, &session, device).await, IssueCode::Issued);
+    }
+    store.deny_device(&fixtures::hash("denied")).await.unwrap();
+    assert_eq!(redeem(&store, "redeemed").await, "fresh");
+    assert_eq!(redeem(&store, "waiting").await, "pending");
+    copy(&path, &crashed);
+    store.close().await.unwrap();
+    drop(store);
+
+    for path in [path, crashed] {
+        let store = open(&path).unwrap();
+        assert_eq!(redeem(&store, "waiting").await, "slow down");
+        assert_eq!(redeem(&store, "redeemed").await, "unknown");
+        assert_eq!(redeem(&store, "denied").await, "denied");
+        assert_eq!(
+            allow(&store, &session, "denied").await,
+            IssueCode::InteractionGone
+        );
+        assert_eq!(redeem(&store, "allowed").await, "fresh");
+        let user_code = fixtures::hash("user code of waiting");
+        assert!(store.device_authorization(&user_code).await.unwrap().is_some());
+        assert_eq!(allow(&store, &session, "waiting").await, IssueCode::Issued);
+        store.close().await.unwrap();
+        drop(store);
+
+        let store = open(&path).unwrap();
+        assert_eq!(redeem(&store, "allowed").await, "unknown");
+        assert_eq!(redeem(&store, "waiting").await, "fresh");
+        assert_eq!(redeem(&store, "waiting").await, "unknown");
     }
 }
 
