@@ -83,10 +83,10 @@ pub(in crate::store) fn approve(
         grants::remember_consent(transaction, &grant.user_uid, &grant.client_uid, &allowed)?;
     }
     grants::begin(transaction, grant)?;
-    let client = device.request.client_uid.as_str().as_bytes().to_vec();
-    DEVICE_CODES_OF_CLIENT.delete(transaction, &client, &item(&device));
+    let client = device.request.client_uid.as_str().as_bytes();
+    DEVICE_CODES_OF_CLIENT.delete(transaction, client, &item(&device));
     device.answer = DeviceAnswer::Approved(grant.id.clone());
-    DEVICE_CODES_OF_CLIENT.put(transaction, &client, &item(&device));
+    DEVICE_CODES_OF_CLIENT.put(transaction, client, &item(&device));
     put(transaction, &device)?;
     Ok(IssueCode::Issued)
 }
