@@ -229,7 +229,9 @@ impl OidcClients {
         was_done: bool,
     ) -> Result<Outcome<OidcClient>, ReconcileError> {
         let context = &self.context;
-        let end = rotation::end_of_older(&due.valid.rotation, &due.record, context.clock.now());
+        let told = due.resource.status.as_ref();
+        let told = told.map_or(&[][..], |status| &status.secret_versions);
+        let end = rotation::end_of_older(&due.valid.rotation, &due.record, told, context.clock.now());
         if let Some(end) = end {
             *due.record = rotation::with_end(&due.record, end);
         }

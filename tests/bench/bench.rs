@@ -4,7 +4,8 @@
 //! Figures of one machine at one moment say little, so rates are given per CPU-second of the server process and as a
 //! ratio against the bare program, in rounds that alternate. Nothing here passes or fails.
 //!
-//! `make bench-peers` is `peers.rs`.
+//! `make bench-peers` is `peers.rs`; with the argument `alone` in place of `peers` nobody is beside claviger, which is what to
+//! attach a profiler to.
 
 #![expect(
     clippy::print_stdout,
@@ -50,6 +51,9 @@ fn main() -> Result<()> {
     }
     if arguments.get(1).is_some_and(|mode| mode == peers::MODE) {
         return runtime.block_on(peers::measure());
+    }
+    if arguments.get(1).is_some_and(|mode| mode == peers::ALONE) {
+        return runtime.block_on(peers::measure_alone());
     }
     runtime.block_on(measure())
 }

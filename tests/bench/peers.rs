@@ -21,6 +21,8 @@ use worker::{Operation, Worker};
 
 /// The argument that asks for this.
 pub(crate) const MODE: &str = "peers";
+/// The argument that asks for claviger alone, which a profiler can be attached to.
+pub(crate) const ALONE: &str = "alone";
 /// Browsers at once, each with connections of its own.
 const WORKERS: usize = 16;
 
@@ -181,6 +183,28 @@ pub(crate) async fn measure() -> Result<()> {
         println!("|---|---|---|---|---|---|");
         for pair in &pairs {
             pair.print(&peers[pair.peer]);
+        }
+    }
+    Ok(())
+}
+
+/// What claviger does per CPU-second, beside nobody: `BENCH_SECONDS` of each operation, after as long a warm-up.
+pub(crate) async fn measure_alone() -> Result<()> {
+    let plan = Plan::read()?;
+    let ours = ours::start().await?;
+    println!("process {}", ours.about.process);
+    let plan = Plan {
+        warm_up: plan.warm_up.or(Some(plan.loaded)),
+        ..plan
+    };
+    let mut side = Side::prepare(&ours, &plan).await?;
+    for operation in Operation::ALL {
+        if operation.is_offered_by(&ours) {
+            let mut figures = Figures::default();
+            for _ in 0..plan.rounds {
+                figures.add(side.load(operation, plan.loaded).await?);
+            }
+            println!("{}: {figures:#}", operation.name());
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use crate::clock::{Timestamp, later};
 use crate::controller::condition::whole_seconds;
 use crate::controller::digest;
 use crate::controller::reconciler::Next;
-use crate::crd::v1alpha1::{HEAL, OidcClient, ROTATE, ROTATE_NOW};
+use crate::crd::v1alpha1::{HEAL, OidcClient, ROTATE, ROTATE_NOW, SecretVersionStatus};
 use crate::store::records::{ClientRecord, MAX_SECRET_VERSIONS, ObservedRotation, SecretVersion};
 
 /// A timer of the process and the clock of the wall drift apart, for instance when a machine sleeps; this is how late a
@@ -178,14 +178,27 @@ fn ends(record: &ClientRecord) -> impl Iterator<Item = Timestamp> {
         .filter_map(|version| version.retires_at)
 }
 
-/// When the older versions end that have no end yet, if there are any; the newest has just reached the Secret.
-pub(super) fn end_of_older(plan: &Plan, record: &ClientRecord, now: Timestamp) -> Option<Timestamp> {
+/// When the older versions end that have no end yet, if there are any; the newest has just reached the Secret. What the
+/// status has `told` already holds: claviger may have died before the store noted it.
+pub(super) fn end_of_older(
+    plan: &Plan,
+    record: &ClientRecord,
+    told: &[SecretVersionStatus],
+    now: Timestamp,
+) -> Option<Timestamp> {
     let (_, older) = record.secret_versions.split_last()?;
-    older
+    let mut endless = older
         .iter()
-        .any(|version| version.retires_at.is_none())
-        // As the status shows it, so that a store that is rebuilt from there holds the same.
-        .then(|| whole_seconds(later(now, plan.overlap)).0)
+        .filter(|version| version.retires_at.is_none())
+        .peekable();
+    endless.peek()?;
+    let told_end = endless
+        .filter_map(|version| told.iter().find(|told| told.id == version.id))
+        .filter_map(|told| told.retires_at.as_ref())
+        .map(|end| end.0)
+        .max();
+    // As the status shows it, so that a store that is rebuilt from there holds the same.
+    Some(told_end.unwrap_or_else(|| whole_seconds(later(now, plan.overlap)).0))
 }
 
 /// The record as it is once the store has noted `end`.

@@ -3,6 +3,7 @@ use crate::controller::ControllerSettings;
 use crate::controller::oidc_client::validate::validate;
 use crate::oidc::issuer::Issuer;
 use crate::store::records::ResourceRef;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -203,14 +204,14 @@ fn no_more_versions_are_made_than_are_accepted() {
 #[test]
 fn an_old_version_ends_an_overlap_after_the_new_one_reached_the_secret() {
     let plan = plan(Some(DAY * 30));
-    assert_eq!(end_of_older(&plan, &one(), at(0)), None);
+    assert_eq!(end_of_older(&plan, &one(), &[], at(0)), None);
     let unfinished = record(vec![
         version("0", CURRENT_KEY, Some(at(5))),
         version("1", CURRENT_KEY, None),
         version("2", CURRENT_KEY, None),
     ]);
     let now = later(at(3), Duration::from_millis(400));
-    let end = end_of_older(&plan, &unfinished, now).unwrap();
+    let end = end_of_older(&plan, &unfinished, &[], now).unwrap();
     assert_eq!(end, at(27), "whole seconds, as the status has them");
     let ended = with_end(&unfinished, end);
     let ends: Vec<_> = ended
@@ -225,6 +226,33 @@ fn an_old_version_ends_an_overlap_after_the_new_one_reached_the_secret() {
     );
     assert!(!has_retired(&ended, later(at(4), Duration::from_secs(3_599))));
     assert!(has_retired(&ended, at(5)));
+}
+
+/// Killed between the status and the store, it goes on with what the status says.
+#[test]
+fn an_end_that_the_status_has_told_holds() {
+    let plan = plan(None);
+    let unfinished = record(vec![
+        version("1", CURRENT_KEY, None),
+        version("2", CURRENT_KEY, None),
+    ]);
+    let told = |id: &str, end: Option<Timestamp>| SecretVersionStatus {
+        id: id.to_owned(),
+        master_key_id: CURRENT_KEY.to_owned(),
+        created_at: Time(at(0)),
+        retires_at: end.map(Time),
+    };
+    let end = |told: &[SecretVersionStatus]| end_of_older(&plan, &unfinished, told, at(3));
+    assert_eq!(
+        end(&[told("1", Some(at(26))), told("2", None)]),
+        Some(at(26)),
+        "told"
+    );
+    assert_eq!(
+        end(&[told("0", Some(at(5))), told("1", None)]),
+        Some(at(27)),
+        "told of another"
+    );
 }
 
 #[test]
