@@ -16,8 +16,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
+use tracing::Instrument;
 use tracing::field::Empty;
-use tracing::{Instrument, Span};
 
 use super::observer::{Answered, Observer};
 use super::request_id::{self, RequestId};
@@ -76,7 +76,7 @@ pub async fn observe(State(boundary): State<Boundary>, mut request: Request, nex
     let began = Instant::now();
     let id = RequestId::generate(&*boundary.random);
     // At level error, so that the id is in the lines of every level, whatever the filter lets through.
-    // What is empty is filled in where traces are sent.
+    // What is empty is filled in by whoever sends traces; here it would only be formatted, for nobody.
     let span = tracing::error_span!(
         "request",
         request_id = %id,
@@ -102,20 +102,11 @@ pub async fn observe(State(boundary): State<Boundary>, mut request: Request, nex
         };
         log(&answered, response.extensions().get::<Cause>());
         boundary.observer.answered(&answered);
-        trace(&answered);
         complete(&mut response, &id);
         response
     }
     .instrument(span)
     .await
-}
-
-/// Fills in the span, under the names that OpenTelemetry has for them.
-fn trace(answered: &Answered<'_>) {
-    let span = Span::current();
-    span.record("http.request.method", answered.method_name());
-    span.record("http.route", answered.route);
-    span.record("http.response.status_code", answered.status.as_u16());
 }
 
 /// One line: server errors are for the administrator, refusals for whoever looks into one (a refusal that the browser takes

@@ -47,7 +47,7 @@ pub trait Observer: Send + Sync + 'static {
     /// A request begins. Its head may say of which trace `span` is a part; `route` is the pattern of its route.
     fn begins(&self, _span: &Span, _headers: &HeaderMap, _route: &str) {}
 
-    /// A request was answered.
+    /// A request was answered. The current span is that which was given when it began.
     fn answered(&self, answered: &Answered<'_>);
 }
 

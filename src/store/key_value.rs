@@ -4,6 +4,7 @@
 //! rule about clients, grants or tokens; those are in [`super::operations`].
 
 pub(super) mod document;
+mod memo;
 pub(super) mod overlay;
 pub(super) mod table;
 pub(super) mod tables;

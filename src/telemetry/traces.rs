@@ -28,6 +28,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 
 use super::OuterLayer;
+use crate::http::observer::Answered;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// A collector has little to say.
@@ -114,6 +115,13 @@ pub(super) fn adopt(span: &Span, headers: &HeaderMap, route: &str) {
         // Fails where no layer makes spans.
         let _not_traced = span.set_parent(context);
     }
+}
+
+/// Fills in a request's span, under the names that OpenTelemetry has for them.
+pub(super) fn complete(span: &Span, answered: &Answered<'_>) {
+    span.record("http.request.method", answered.method_name());
+    span.record("http.route", answered.route);
+    span.record("http.response.status_code", answered.status.as_u16());
 }
 
 /// The way to the collector: one connection for each batch. Batches are made on a thread that has no runtime.

@@ -1,8 +1,7 @@
 //! Typed keys: one prefix for each kind of record and of index, so that no kind can be read as another.
 
-use std::marker::PhantomData;
-
 use super::document::Document;
+use super::memo::Memo;
 use super::{Entries, Read, Transaction};
 use crate::store::StoreError;
 
@@ -33,10 +32,10 @@ fn after(prefix: &[u8]) -> Vec<u8> {
 }
 
 /// One kind of record.
-pub(in crate::store) struct Table<T> {
+pub(in crate::store) struct Table<T: 'static> {
     prefix: u8,
     name: &'static str,
-    record: PhantomData<fn() -> T>,
+    memo: Option<&'static Memo<T>>,
 }
 
 impl<T: Document> Table<T> {
@@ -45,14 +44,30 @@ impl<T: Document> Table<T> {
         Self {
             prefix,
             name,
-            record: PhantomData,
+            memo: None,
+        }
+    }
+
+    /// The same, for records that are read far more often than written.
+    pub(in crate::store) const fn remembering(self, memo: &'static Memo<T>) -> Self {
+        Self {
+            memo: Some(memo),
+            ..self
         }
     }
 
     /// The record under `parts`.
     pub(in crate::store) fn get(&self, view: &dyn Read, parts: &[&[u8]]) -> Result<Option<T>, StoreError> {
         let key = key(self.prefix, parts);
-        view.get(&key)?.map(|bytes| self.decode(&key, &bytes)).transpose()
+        let Some(bytes) = view.get(&key)? else {
+            return Ok(None);
+        };
+        let decode = |key: &[u8], bytes: &[u8]| self.decode(key, bytes);
+        match self.memo {
+            Some(memo) => memo.decoded(key, bytes, decode),
+            None => decode(&key, &bytes),
+        }
+        .map(Some)
     }
 
     /// Stores the record under `parts`.

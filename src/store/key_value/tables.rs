@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::CompactSession;
+use super::memo::Memo;
 use super::table::{Index, Table};
 use crate::clock::Timestamp;
 use crate::oidc::consent::Consent;
@@ -110,7 +111,9 @@ pub(in crate::store) const PROVISIONED: Table<bool> = Table::new(prefix::PROVISI
 /// Numbers of the back end, by name.
 pub(in crate::store) const NUMBERS: Table<u64> = Table::new(prefix::NUMBERS, "number");
 /// Clients by uid.
-pub(in crate::store) const CLIENTS: Table<ClientRecord> = Table::new(prefix::CLIENTS, "client");
+pub(in crate::store) const CLIENTS: Table<ClientRecord> =
+    Table::new(prefix::CLIENTS, "client").remembering(&CLIENT_MEMO);
+static CLIENT_MEMO: Memo<ClientRecord> = Memo::new();
 /// Who holds a client id.
 pub(in crate::store) const CLIENT_IDS: Table<ResourceUid> = Table::new(prefix::CLIENT_IDS, "client id");
 /// Client ids of clients that were removed, for as long as tokens may carry them as `sub`.
@@ -123,7 +126,9 @@ pub(in crate::store) const SECRET_NAMES: Table<ResourceUid> = Table::new(prefix:
 pub(in crate::store) const RESOURCE_IDENTIFIERS: Table<ResourceUid> =
     Table::new(prefix::RESOURCE_IDENTIFIERS, "resource identifier");
 /// Users by uid.
-pub(in crate::store) const USERS: Table<UserRecord> = Table::new(prefix::USERS, "user");
+pub(in crate::store) const USERS: Table<UserRecord> =
+    Table::new(prefix::USERS, "user").remembering(&USER_MEMO);
+static USER_MEMO: Memo<UserRecord> = Memo::new();
 /// Who holds a username.
 pub(in crate::store) const USERNAMES: Table<ResourceUid> = Table::new(prefix::USERNAMES, "username");
 /// Who holds a subject.

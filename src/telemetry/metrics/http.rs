@@ -50,6 +50,8 @@ impl Observer for Metrics {
     }
 
     fn answered(&self, answered: &Answered<'_>) {
+        #[cfg(feature = "otlp")]
+        crate::telemetry::traces::complete(&tracing::Span::current(), answered);
         let http = &self.0.http;
         // The patterns of our own routes, so there are not many; an issuer's path is part of them.
         let route: Cow<'static, str> = Cow::Owned(answered.route.to_owned());
