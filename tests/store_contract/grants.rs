@@ -103,13 +103,22 @@ fn consent(scopes: &str, claims: &[Claim]) -> Consent {
     Consent::new(ScopeSet::parse(scopes), claims.iter().copied().collect())
 }
 
+/// As long as the ids that claviger makes.
+fn id_of(name: &str) -> GrantId {
+    GrantId::new(format!("{name:.<22}"))
+}
+
 /// Lets a client have one more grant in a session, by a code that is redeemed or not.
 async fn one_more(bench: &Bench, id: &str, session: &SessionRecord, client: &str, redeemed: bool) {
     bench.advance(Duration::from_millis(1));
     let grant = GrantRecord {
         offline: true,
-        ..fixtures::grant(id, session, client, bench.now())
+        ..fixtures::grant(id_of(id).as_str(), session, client, bench.now())
     };
+    begin(bench, id, grant, client, redeemed).await;
+}
+
+async fn begin(bench: &Bench, id: &str, grant: GrantRecord, client: &str, redeemed: bool) {
     let code = fixtures::authorization_code(&format!("code of {id}"), &grant, client, bench.now());
     let (hash, binding) = (code.hash, code.binding.clone());
     let issued = bench
@@ -151,7 +160,7 @@ pub(crate) async fn rule_88_the_oldest_of_too_many_grants_ends(bench: &Bench) {
     assert_eq!(bench.rotate(REFRESH, "next").await, "unknown");
     assert_eq!(bench.redeem().await, "unknown");
     for id in ["number 2", "number 101", "unredeemed 0", "at mail", "bob's"] {
-        let live = bench.store.live_grant(&GrantId::new(id)).await.unwrap();
+        let live = bench.store.live_grant(&id_of(id)).await.unwrap();
         assert!(live.is_some(), "{id}");
     }
     assert_eq!(bench.rotate("token of number 2", "next").await, "rotated");
@@ -166,7 +175,7 @@ pub(crate) async fn rule_88_a_session_ends_its_own_grants_first(bench: &Bench) {
     for number in 1..=99 {
         one_more(bench, &format!("number {number}"), &here, CLIENT, true).await;
     }
-    let live = async |id: &str| bench.store.live_grant(&GrantId::new(id)).await.unwrap().is_some();
+    let live = async |id: &str| bench.store.live_grant(&id_of(id)).await.unwrap().is_some();
     for number in 1..=10 {
         assert!(live(&format!("number {number}")).await);
         one_more(bench, &format!("again {number}"), &here, CLIENT, true).await;
@@ -190,8 +199,49 @@ pub(crate) async fn rule_88_a_session_ends_its_own_grants_first(bench: &Bench) {
     let RedeemCode::Fresh(_, ended) = redeemed.unwrap() else {
         panic!("it was refused");
     };
-    assert_eq!(ended, [GrantId::new("number 11")]);
+    assert_eq!(ended, [id_of("number 11")]);
     assert_ne!(elsewhere.session, here.hash);
+}
+
+/// A grant that ended does not count, and one that was moved to another session is one of that.
+pub(crate) async fn rule_88_grants_count_while_they_live_where_they_are(bench: &Bench) {
+    let one_in = async |id: String, session: &SessionRecord| {
+        bench.advance(Duration::from_millis(1));
+        let grant = fixtures::grant(id_of(&id).as_str(), session, CLIENT, bench.now());
+        begin(bench, &id, grant, CLIENT, true).await;
+    };
+    let live = async |id: &str| bench.store.live_grant(&id_of(id)).await.unwrap().is_some();
+    let elsewhere = bench.signed_in().await;
+    one_in("elsewhere".to_owned(), &elsewhere).await;
+    let mut here = fixtures::session("here", USER, bench.now());
+    bench.store.begin_session(here.clone(), None).await.unwrap();
+    for number in 1..=60 {
+        one_in(format!("here {number}"), &here).await;
+    }
+    let again = fixtures::session("again", USER, bench.now());
+    let signed_in = bench.store.begin_session(again.clone(), Some(here.hash)).await;
+    signed_in.unwrap();
+    here = again;
+    for number in 61..=99 {
+        one_in(format!("here {number}"), &here).await;
+    }
+    assert!(live("elsewhere").await && live("here 1").await, "a hundred");
+    one_in("here 100".to_owned(), &here).await;
+    assert!(live("elsewhere").await && !live("here 1").await && live("here 2").await);
+
+    bench.store.end_session(&here.hash).await.unwrap();
+    assert!(!live("here 2").await);
+    let third = fixtures::session("third", USER, bench.now());
+    bench.store.begin_session(third.clone(), None).await.unwrap();
+    for number in 1..=99 {
+        one_in(format!("third {number}"), &third).await;
+    }
+    assert!(
+        live("elsewhere").await && live("third 1").await,
+        "a hundred again"
+    );
+    one_in("third 100".to_owned(), &third).await;
+    assert!(live("elsewhere").await && !live("third 1").await && live("third 2").await);
 }
 
 /// After the clock was set back the newest grant looks older than those before it, and is not what makes room.

@@ -133,6 +133,16 @@ impl Index {
         transaction.delete(key(self.prefix, &[owner, item]));
     }
 
+    /// Whether `owner` has `item`.
+    pub(in crate::store) fn has(
+        &self,
+        view: &dyn Read,
+        owner: &[u8],
+        item: &[u8],
+    ) -> Result<bool, StoreError> {
+        Ok(view.get(&key(self.prefix, &[owner, item]))?.is_some())
+    }
+
     /// What `owner` has.
     pub(in crate::store) fn of(&self, view: &dyn Read, owner: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
         self.first(view, owner, usize::MAX)

@@ -14,6 +14,8 @@ pub(in crate::store) const SPENT_JTIS: Count = Count("spent jtis");
 pub(in crate::store) const PUSHED_REQUESTS: Count = Count("pushed requests");
 /// Client uid: device codes.
 pub(in crate::store) const DEVICE_CODES: Count = Count("device codes");
+/// Person and client: grants whose code was redeemed.
+pub(in crate::store) const REDEEMED_GRANTS: Count = Count("redeemed grants");
 /// Client uid: logout notices.
 pub(in crate::store) const LOGOUT_NOTICES: Count = Count("logout notices");
 
@@ -28,6 +30,16 @@ impl Count {
         owner: &[u8],
     ) -> Result<(), StoreError> {
         let count = self.of(transaction, owner)?.saturating_add(1);
+        NUMBERS.put(transaction, &[&self.key(owner)], &count)
+    }
+
+    /// What an owner has whose things were not counted from the beginning.
+    pub(in crate::store) fn begin_at(
+        &self,
+        transaction: &mut dyn Transaction,
+        owner: &[u8],
+        count: u64,
+    ) -> Result<(), StoreError> {
         NUMBERS.put(transaction, &[&self.key(owner)], &count)
     }
 

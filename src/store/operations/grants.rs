@@ -8,11 +8,11 @@ use crate::store::key_value::table::Index;
 use crate::store::key_value::tables::{
     ACCESS_TOKENS_OF_GRANT, CODES, CODES_OF_GRANT, CONSENTS, CONSENTS_OF_CLIENT, CONSENTS_OF_USER, GRANTS,
     GRANTS_OF_CLIENT, GRANTS_OF_SESSION, GRANTS_OF_USER, HASTY_TOKENS_OF_GRANT, REDEEMED_GRANTS,
-    REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
+    REDEEMED_GRANTS_OF_SESSION, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT,
 };
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry::ordered;
-use crate::store::operations::{access_tokens, clients, expiry, sessions, users};
+use crate::store::operations::{access_tokens, clients, counts, expiry, sessions, users};
 use crate::store::records::{ClientRecord, GrantRecord};
 use crate::store::{Redeemed, StoreError};
 
@@ -42,42 +42,59 @@ pub(in crate::store) fn note_redeemed(
     grant: &GrantRecord,
 ) -> Result<Vec<GrantId>, StoreError> {
     let owner = user_at_client(grant);
+    let excess = (held(transaction, &owner)? + 1).saturating_sub(MOST_OF_USER_AT_CLIENT);
     let mut ended = Vec::new();
-    let mut held = REDEEMED_GRANTS.of(transaction, &owner)?;
-    // An index orders its items by their length first.
-    held.sort_unstable();
-    let excess = (held.len() + 1).saturating_sub(MOST_OF_USER_AT_CLIENT);
-    for oldest in first_to_end(transaction, grant, &held, excess)? {
-        end(transaction, oldest.as_str().as_bytes())?;
-        ended.push(oldest);
+    if excess > 0 {
+        for item in first_to_end(transaction, grant, excess)? {
+            let id = item.get(size_of::<u64>()..).unwrap_or_default();
+            if let Some(oldest) = by_key(transaction, id)? {
+                end(transaction, id)?;
+                ended.push(oldest.id);
+            }
+        }
     }
-    REDEEMED_GRANTS.put(transaction, &owner, &by_age(grant));
+    let item = by_age(grant);
+    counts::REDEEMED_GRANTS.one_more(transaction, &owner)?;
+    REDEEMED_GRANTS.put(transaction, &owner, &item);
+    REDEEMED_GRANTS_OF_SESSION.put(transaction, &user_at_client_in(grant), &item);
     Ok(ended)
 }
 
-/// Which `excess` of `held`, which is in the order of age, make room: the oldest of the session of `grant`, then the oldest of
-/// others. Grants are read only until there are enough, since there may be a hundred and there is one to end.
-fn first_to_end(
-    view: &dyn Read,
-    grant: &GrantRecord,
-    held: &[Vec<u8>],
-    excess: usize,
-) -> Result<Vec<GrantId>, StoreError> {
-    let (mut own, mut others) = (Vec::new(), Vec::new());
-    for item in held {
-        if own.len() == excess {
-            break;
-        }
-        let id = item.get(size_of::<u64>()..).unwrap_or_default();
-        match by_key(view, id)? {
-            Some(other) if other.session == grant.session => own.push(other.id),
-            Some(other) if others.len() < excess => others.push(other.id),
-            _ => {}
-        }
+/// How many there are. They are counted one by one where the first version left some, which kept no count.
+fn held(transaction: &mut dyn Transaction, owner: &[u8]) -> Result<usize, StoreError> {
+    let counted = counts::REDEEMED_GRANTS.of(transaction, owner)?;
+    if counted > 0 {
+        return Ok(usize::try_from(counted).unwrap_or(usize::MAX));
     }
-    own.extend(others);
-    own.truncate(excess);
-    Ok(own)
+    let uncounted = REDEEMED_GRANTS.of(transaction, owner)?.len();
+    if uncounted > 0 {
+        counts::REDEEMED_GRANTS.begin_at(transaction, owner, uncounted as u64)?;
+    }
+    Ok(uncounted)
+}
+
+/// Which `excess` of those that the person has at the client make room: the oldest of the session of `grant`, then the oldest of
+/// others. Grant ids are of one length, so each index is in the order of age, and only what makes room is read.
+fn first_to_end(view: &dyn Read, grant: &GrantRecord, excess: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut first = REDEEMED_GRANTS_OF_SESSION.first(view, &user_at_client_in(grant), excess)?;
+    if first.len() < excess {
+        let oldest = REDEEMED_GRANTS.first(view, &user_at_client(grant), excess)?;
+        let others: Vec<_> = oldest.into_iter().filter(|item| !first.contains(item)).collect();
+        first.extend(others);
+        first.truncate(excess);
+    }
+    Ok(first)
+}
+
+/// Forgets that the code of a grant was redeemed, which may not have been.
+fn forget_redeemed(transaction: &mut dyn Transaction, grant: &GrantRecord) -> Result<(), StoreError> {
+    let (owner, item) = (user_at_client(grant), by_age(grant));
+    if REDEEMED_GRANTS.has(transaction, &owner, &item)? {
+        REDEEMED_GRANTS.delete(transaction, &owner, &item);
+        REDEEMED_GRANTS_OF_SESSION.delete(transaction, &user_at_client_in(grant), &item);
+        counts::REDEEMED_GRANTS.one_less(transaction, &owner)?;
+    }
+    Ok(())
 }
 
 /// Names person and client in one. A uid of Kubernetes holds no NUL.
@@ -85,6 +102,13 @@ fn user_at_client(grant: &GrantRecord) -> Vec<u8> {
     [grant.user_uid.as_str(), grant.client_uid.as_str()]
         .join("\0")
         .into_bytes()
+}
+
+/// And the session.
+fn user_at_client_in(grant: &GrantRecord) -> Vec<u8> {
+    let mut owner = user_at_client(grant);
+    owner.extend_from_slice(grant.session.as_bytes());
+    owner
 }
 
 /// When it began, then its id.
@@ -168,7 +192,13 @@ pub(in crate::store) fn move_all(
     for id in GRANTS_OF_SESSION.of(transaction, from.as_bytes())? {
         GRANTS_OF_SESSION.delete(transaction, from.as_bytes(), &id);
         if let Some(mut grant) = by_key(transaction, &id)? {
+            let item = by_age(&grant);
+            let redeemed = REDEEMED_GRANTS_OF_SESSION.has(transaction, &user_at_client_in(&grant), &item)?;
+            REDEEMED_GRANTS_OF_SESSION.delete(transaction, &user_at_client_in(&grant), &item);
             grant.session = *to;
+            if redeemed {
+                REDEEMED_GRANTS_OF_SESSION.put(transaction, &user_at_client_in(&grant), &item);
+            }
             GRANTS_OF_SESSION.put(transaction, to.as_bytes(), &id);
             GRANTS.put(transaction, &[&id], &grant)?;
         }
@@ -208,7 +238,7 @@ pub(in crate::store) fn end(transaction: &mut dyn Transaction, id: &[u8]) -> Res
     GRANTS_OF_CLIENT.delete(transaction, grant.client_uid.as_str().as_bytes(), id);
     GRANTS_OF_USER.delete(transaction, grant.user_uid.as_str().as_bytes(), id);
     GRANTS_OF_SESSION.delete(transaction, grant.session.as_bytes(), id);
-    REDEEMED_GRANTS.delete(transaction, &user_at_client(&grant), &by_age(&grant));
+    forget_redeemed(transaction, &grant)?;
     expiry::Subject::Grant(grant.id).forget(transaction, grant.expires_at);
     GRANTS.delete(transaction, &[id]);
     Ok(())
@@ -268,4 +298,31 @@ fn delete_consent(transaction: &mut dyn Transaction, user: &[u8], client: &[u8])
     CONSENTS_OF_USER.delete(transaction, user, client);
     CONSENTS_OF_CLIENT.delete(transaction, client, user);
     CONSENTS.delete(transaction, &[user, client]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::key_value::Engine;
+    use crate::store::memory::MemoryStore;
+    use std::sync::Arc;
+
+    /// What the first version left is counted when the next one is added, and what of it ends is not.
+    #[tokio::test]
+    async fn rule_88_grants_of_an_earlier_version_count() {
+        const OWNER: &[u8] = b"user\0client";
+        let store = MemoryStore::new(Arc::new(SystemClock));
+        let counts = store.write(|transaction, _| {
+            for item in 0..3_u8 {
+                REDEEMED_GRANTS.put(transaction, OWNER, &[item]);
+            }
+            REDEEMED_GRANTS.delete(transaction, OWNER, &[0]);
+            counts::REDEEMED_GRANTS.one_less(transaction, OWNER)?;
+            let counted = held(transaction, OWNER)?;
+            counts::REDEEMED_GRANTS.one_more(transaction, OWNER)?;
+            Ok((counted, held(transaction, OWNER)?))
+        });
+        assert_eq!(counts.await.unwrap(), (2, 3));
+    }
 }
