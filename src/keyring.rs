@@ -13,6 +13,7 @@ pub mod rotation;
 mod sealing_key;
 mod signing_key;
 mod verification;
+mod verified;
 
 #[cfg(test)]
 mod tests;

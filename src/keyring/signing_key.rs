@@ -14,6 +14,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::document::{KeyBytes, SigningKeyEntry};
+use super::verified::Verified;
 use super::{KeyringError, SigningAlgorithm};
 use crate::clock::Timestamp;
 
@@ -39,6 +40,7 @@ pub(super) struct SigningKey {
     kept_until: Option<Timestamp>,
     private: PrivateKey,
     public: ParsedPublicKey,
+    verified: Verified,
     members: PublicMembers,
     headers: [String; KEPT_TYPES.len()],
 }
@@ -134,6 +136,7 @@ impl SigningKey {
             kept_until: entry.kept_until,
             private,
             public,
+            verified: Verified::default(),
             members,
         })
     }
@@ -209,7 +212,10 @@ impl SigningKey {
 
     /// Whether `signature` is this key's over `input`.
     pub(super) fn verifies(&self, input: &str, signature: &[u8]) -> bool {
-        self.public.verify_sig(input.as_bytes(), signature).is_ok()
+        let message = input.as_bytes();
+        self.verified.or_verify(message, signature, || {
+            self.public.verify_sig(message, signature).is_ok()
+        })
     }
 }
 
