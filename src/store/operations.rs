@@ -17,6 +17,7 @@ pub(super) mod interactions;
 pub(super) mod logout_notices;
 pub(super) mod participants;
 pub(super) mod pushed_requests;
+pub(super) mod redeemed_grants;
 pub(super) mod refresh_tokens;
 pub(super) mod secret_versions;
 pub(super) mod sessions;

@@ -244,6 +244,23 @@ pub(crate) async fn rule_88_grants_count_while_they_live_where_they_are(bench: &
     assert!(live("elsewhere").await && !live("third 1").await && live("third 2").await);
 }
 
+/// Grants that made room leave nothing in the store, not even something to look at later.
+pub(crate) async fn rule_88_what_made_room_leaves_nothing_behind(bench: &Bench) {
+    let session = bench.signed_in().await;
+    for number in 1..=150 {
+        one_more(bench, &format!("number {number}"), &session, CLIENT, true).await;
+    }
+    // Codes are looked at a minute after they were issued.
+    bench.advance(Duration::from_mins(2));
+    bench.store.sweep(1000).await.unwrap();
+    bench.advance(Duration::from_hours(15 * 24));
+    let looked_at = bench.store.sweep(1000).await.unwrap();
+    assert!(
+        (100..110).contains(&looked_at),
+        "{looked_at}, with 100 refresh tokens"
+    );
+}
+
 /// After the clock was set back the newest grant looks older than those before it, and is not what makes room.
 pub(crate) async fn a_grant_does_not_make_room_for_itself(bench: &Bench) {
     let session = bench.signed_in().await;

@@ -140,6 +140,7 @@ for_each_back_end! {
         rule_88_the_oldest_of_too_many_grants_ends,
         rule_88_a_session_ends_its_own_grants_first,
         rule_88_grants_count_while_they_live_where_they_are,
+        rule_88_what_made_room_leaves_nothing_behind,
         a_grant_does_not_make_room_for_itself,
     }
     codes {

@@ -283,4 +283,7 @@ pub(crate) async fn rule_88_a_loop_of_refreshes_is_bounded(bench: &Bench) {
         "it was not spent in haste"
     );
     assert_eq!(bench.rotate("loop 51", "thief").await, "reused");
+    bench.advance(Duration::from_hours(15 * 24));
+    let looked_at = bench.store.sweep(1000).await.unwrap();
+    assert!(looked_at < 10, "spent tokens left {looked_at} things to look at");
 }

@@ -90,6 +90,7 @@ pub(in crate::store) mod prefix {
     pub(in crate::store) const GRANTS_OF_SESSION: u8 = b'5';
     pub(in crate::store) const REDEEMED_GRANTS: u8 = b'r';
     pub(in crate::store) const REDEEMED_GRANTS_OF_SESSION: u8 = b'f';
+    pub(in crate::store) const REDEEMED_GRANT_COUNTS: u8 = b'F';
     pub(in crate::store) const CODES_OF_GRANT: u8 = b'6';
     pub(in crate::store) const REFRESH_TOKENS_OF_GRANT: u8 = b'7';
     pub(in crate::store) const CONSENTS_OF_USER: u8 = b'8';
@@ -195,6 +196,9 @@ pub(in crate::store) const GRANTS_OF_SESSION: Index = Index::new(prefix::GRANTS_
 /// User uid with client uid to when a grant began whose code was redeemed, with its id. The first version did not keep it,
 /// so grants from then are not in it.
 pub(in crate::store) const REDEEMED_GRANTS: Index = Index::new(prefix::REDEEMED_GRANTS);
+/// How many of those there are, with the epoch in which they were counted, by user uid with client uid.
+pub(in crate::store) const REDEEMED_GRANT_COUNTS: Table<(u64, u64)> =
+    Table::new(prefix::REDEEMED_GRANT_COUNTS, "count of redeemed grants");
 /// User uid with client uid and session hash to the same. The first version did not keep it either.
 pub(in crate::store) const REDEEMED_GRANTS_OF_SESSION: Index = Index::new(prefix::REDEEMED_GRANTS_OF_SESSION);
 /// Grant id to code hash.
@@ -241,7 +245,7 @@ mod tests {
         let mut distinct = prefixes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(prefixes.len(), 52);
+        assert_eq!(prefixes.len(), 53);
         assert_eq!(distinct.len(), prefixes.len());
         let tables: Vec<&str> = source
             .lines()

@@ -6,7 +6,8 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::store::key_value::tables::{CODES, CODES_OF_GRANT, StoredCode};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{
-    clients, epoch, expiry, grants, interactions, participants, refresh_tokens, sessions, users,
+    clients, epoch, expiry, grants, interactions, participants, redeemed_grants, refresh_tokens, sessions,
+    users,
 };
 use crate::store::records::{AuthorizationCodeRecord, CodeBinding, GrantRecord, NewRefreshToken};
 use crate::store::{IssueCode, RedeemCode, StoreError};
@@ -101,7 +102,7 @@ pub(in crate::store) fn redeem(
     let grant = &redeemed.grant;
     stored.code.redeemed_at = Some(now);
     CODES.put(transaction, &[hash.as_bytes()], &stored)?;
-    let ended = grants::note_redeemed(transaction, grant)?;
+    let ended = redeemed_grants::note(transaction, grant)?;
     participants::note(transaction, now, grant)?;
     if let Some(token) = refresh_token {
         refresh_tokens::begin(transaction, now, grant, &token)?;

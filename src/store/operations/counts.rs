@@ -14,8 +14,9 @@ pub(in crate::store) const SPENT_JTIS: Count = Count("spent jtis");
 pub(in crate::store) const PUSHED_REQUESTS: Count = Count("pushed requests");
 /// Client uid: device codes.
 pub(in crate::store) const DEVICE_CODES: Count = Count("device codes");
-/// Person and client: grants whose code was redeemed.
-pub(in crate::store) const REDEEMED_GRANTS: Count = Count("redeemed grants");
+/// Grant id: refresh tokens that were spent in haste. The first version did not count them: of its grants up to twice as many
+/// are kept.
+pub(in crate::store) const HASTY_TOKENS: Count = Count("hasty tokens");
 /// Client uid: logout notices.
 pub(in crate::store) const LOGOUT_NOTICES: Count = Count("logout notices");
 
@@ -33,16 +34,6 @@ impl Count {
         NUMBERS.put(transaction, &[&self.key(owner)], &count)
     }
 
-    /// What an owner has whose things were not counted from the beginning.
-    pub(in crate::store) fn begin_at(
-        &self,
-        transaction: &mut dyn Transaction,
-        owner: &[u8],
-        count: u64,
-    ) -> Result<(), StoreError> {
-        NUMBERS.put(transaction, &[&self.key(owner)], &count)
-    }
-
     /// An owner without any leaves nothing behind.
     pub(in crate::store) fn one_less(
         &self,
@@ -54,6 +45,11 @@ impl Count {
             count => NUMBERS.put(transaction, &[&self.key(owner)], &count)?,
         }
         Ok(())
+    }
+
+    /// The owner ends, with all that it has.
+    pub(in crate::store) fn forget(&self, transaction: &mut dyn Transaction, owner: &[u8]) {
+        NUMBERS.delete(transaction, &[&self.key(owner)]);
     }
 
     fn key(&self, owner: &[u8]) -> Vec<u8> {

@@ -9,7 +9,7 @@ use crate::oidc::opaque_token::TokenHash;
 use crate::store::key_value::tables::{DEVICE_CODES, DEVICE_CODES_OF_CLIENT, USER_CODES};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::{
-    authorization_codes, counts, expiry, grants, interactions, participants, refresh_tokens,
+    authorization_codes, counts, expiry, grants, interactions, participants, redeemed_grants, refresh_tokens,
 };
 use crate::store::records::{DeviceAnswer, DeviceCodeRecord, GrantRecord, NewRefreshToken};
 use crate::store::{IssueCode, RedeemDeviceCode, StoreError};
@@ -132,7 +132,7 @@ pub(in crate::store) fn redeem(
         return Ok(RedeemDeviceCode::Refused);
     };
     forget(transaction, &device)?;
-    let ended = grants::note_redeemed(transaction, &redeemed.grant)?;
+    let ended = redeemed_grants::note(transaction, &redeemed.grant)?;
     participants::note(transaction, now, &redeemed.grant)?;
     if let Some(token) = refresh_token {
         refresh_tokens::begin(transaction, now, &redeemed.grant, &token)?;

@@ -14,7 +14,7 @@ use crate::oidc::thumbprint::Thumbprint;
 use crate::store::key_value::tables::{HASTY_TOKENS_OF_GRANT, REFRESH_TOKENS, REFRESH_TOKENS_OF_GRANT};
 use crate::store::key_value::{Read, Transaction};
 use crate::store::operations::expiry::ordered;
-use crate::store::operations::{expiry, grants, participants, sessions};
+use crate::store::operations::{counts, expiry, grants, participants, sessions};
 use crate::store::records::{GrantRecord, NewRefreshToken, RefreshTokenRecord};
 use crate::store::{Redeemed, RotateRefreshToken, StoreError};
 
@@ -22,7 +22,7 @@ use crate::store::{Redeemed, RotateRefreshToken, StoreError};
 const HASTY: Duration = Duration::from_mins(1);
 
 /// So many of them are kept.
-const MOST_HASTY: usize = 100;
+const MOST_HASTY: u64 = 100;
 
 pub(in crate::store) fn begin(
     transaction: &mut dyn Transaction,
@@ -73,6 +73,8 @@ pub(in crate::store) fn rotate(
     };
     let grant = &redeemed.grant;
     token.spent_at = Some(now);
+    // It goes with its grant from now on.
+    expiry::Subject::RefreshToken(*hash).forget(transaction, token.expires_at);
     put(transaction, &token)?;
     if token
         .issued_at
@@ -152,13 +154,45 @@ fn forget_oldest(
     let mut item = ordered(now.as_millisecond()).to_vec();
     item.extend_from_slice(token.hash.as_bytes());
     HASTY_TOKENS_OF_GRANT.put(transaction, grant, &item);
-    let oldest = HASTY_TOKENS_OF_GRANT.first(transaction, grant, MOST_HASTY + 1)?;
-    if let Some(item) = oldest.get(1).filter(|_| oldest.len() > MOST_HASTY) {
-        let hash = item.get(size_of::<u64>()..).unwrap_or_default();
-        HASTY_TOKENS_OF_GRANT.delete(transaction, grant, item);
-        REFRESH_TOKENS_OF_GRANT.delete(transaction, grant, hash);
-        REFRESH_TOKENS.delete(transaction, &[hash]);
+    counts::HASTY_TOKENS.one_more(transaction, grant)?;
+    if counts::HASTY_TOKENS.of(transaction, grant)? <= MOST_HASTY {
+        return Ok(());
     }
+    let first_two = HASTY_TOKENS_OF_GRANT.first(transaction, grant, 2)?;
+    if let Some(item) = first_two.get(1) {
+        HASTY_TOKENS_OF_GRANT.delete(transaction, grant, item);
+        counts::HASTY_TOKENS.one_less(transaction, grant)?;
+        end(
+            transaction,
+            grant,
+            item.get(size_of::<u64>()..).unwrap_or_default(),
+        )?;
+    }
+    Ok(())
+}
+
+/// Ends every token of a grant, which ends itself.
+pub(in crate::store) fn end_all(transaction: &mut dyn Transaction, grant: &[u8]) -> Result<(), StoreError> {
+    for hash in REFRESH_TOKENS_OF_GRANT.of(transaction, grant)? {
+        end(transaction, grant, &hash)?;
+    }
+    let hasty = HASTY_TOKENS_OF_GRANT.of(transaction, grant)?;
+    for item in &hasty {
+        HASTY_TOKENS_OF_GRANT.delete(transaction, grant, item);
+    }
+    if !hasty.is_empty() {
+        counts::HASTY_TOKENS.forget(transaction, grant);
+    }
+    Ok(())
+}
+
+/// Nothing is left to look at when it would have expired, which may be in months.
+fn end(transaction: &mut dyn Transaction, grant: &[u8], hash: &[u8]) -> Result<(), StoreError> {
+    if let Some(token) = by_key(transaction, hash)?.filter(|token| token.spent_at.is_none()) {
+        expiry::Subject::RefreshToken(token.hash).forget(transaction, token.expires_at);
+    }
+    REFRESH_TOKENS_OF_GRANT.delete(transaction, grant, hash);
+    REFRESH_TOKENS.delete(transaction, &[hash]);
     Ok(())
 }
 
