@@ -1,7 +1,7 @@
-//! Signatures that were found good, so that a token which is shown again and again is verified once: that takes several times as
-//! long as signing it.
+//! Signatures that were found good, so that a token which is shown again and again is not verified each time: with ES256, which
+//! access tokens have, that takes several times as long as signing.
 //!
-//! They are kept with their key, so whatever ends the key ends them. Nothing but the signature is spared: what the token says is
+//! They are kept with their key, so whatever ends the key ends them, and a change of the keyring, which reads all keys anew, does. Nothing but the signature is spared: what the token says is
 //! read and judged each time.
 
 use std::collections::HashSet;
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
-/// So many in each of two generations: when the recent one is full it becomes the older one, which is forgotten. About 200 KB
+/// So many in each of two generations: when the recent one is full it becomes the older one, which is forgotten. About 300 KB
 /// each.
 const GENERATION: usize = 4096;
 

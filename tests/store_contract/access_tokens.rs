@@ -37,7 +37,7 @@ fn token(bench: &Bench, basis: &str, handle: &str, seconds: i64) -> AccessTokenR
 
 /// An opaque access token is found by its hash and by nothing else until its expiry, and is then swept.
 pub(crate) async fn rule_54_an_opaque_access_token_is_kept_until_its_expiry(bench: &Bench) {
-    let record = |handle: &str, seconds: i64| token(bench, "grant", handle, seconds);
+    let record = |handle: &str, seconds: i64| token(bench, GRANT, handle, seconds);
     let found = async |handle: &str| bench.store.access_token(&fixtures::hash(handle)).await.unwrap();
     for (handle, seconds) in [("short", 10), ("long", 20)] {
         assert_eq!(found(handle).await, None);

@@ -30,7 +30,7 @@ pub(crate) const COOKIE: &str = "cookie";
 pub(crate) const HANDLE: &str = "handle";
 pub(crate) const CODE: &str = "code";
 pub(crate) const REFRESH: &str = "refresh";
-pub(crate) const GRANT: &str = "grant";
+pub(crate) const GRANT: &str = "the-grant-of-the-bench";
 
 impl Bench {
     pub(crate) fn memory() -> Self {

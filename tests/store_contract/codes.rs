@@ -9,7 +9,7 @@ use claviger::oidc::scope::ScopeSet;
 use claviger::store::records::CodeBinding;
 use claviger::store::{IssueCode, RedeemCode};
 
-use crate::bench::{Bench, CLIENT, CODE, COOKIE, HANDLE, REFRESH, USER, name_of_redemption, uid};
+use crate::bench::{Bench, CLIENT, CODE, COOKIE, GRANT, HANDLE, REFRESH, USER, name_of_redemption, uid};
 use crate::fixtures;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -160,7 +160,7 @@ pub(crate) async fn rule_27_each_mismatch_alone_is_fatal(bench: &Bench) {
 /// A verifier at a code that was issued without a challenge refuses the code.
 pub(crate) async fn rule_12_a_verifier_without_a_challenge_is_a_mismatch(bench: &Bench) {
     let session = bench.signed_in().await;
-    let grant = fixtures::grant("grant", &session, CLIENT, bench.now());
+    let grant = fixtures::grant(GRANT, &session, CLIENT, bench.now());
     let mut code = fixtures::authorization_code(CODE, &grant, CLIENT, bench.now());
     code.binding.code_challenge = None;
     let without = code.binding.clone();
@@ -251,7 +251,7 @@ pub(crate) async fn rule_20_issuing_checks_everything_again(bench: &Bench) {
         .await
         .unwrap();
     let now = bench.now();
-    let good = fixtures::grant("grant", &session, CLIENT, now);
+    let good = fixtures::grant(GRANT, &session, CLIENT, now);
     let mut cases = Vec::new();
     let mut grant = good.clone();
     grant.client_uid = uid("nobody");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use claviger::store::SignIn;
 use claviger::store::records::SessionRecord;
 
-use crate::bench::{Bench, CLIENT, COOKIE, HANDLE, REFRESH, USER};
+use crate::bench::{Bench, CLIENT, COOKIE, GRANT, HANDLE, REFRESH, USER};
 use crate::fixtures;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -92,7 +92,7 @@ pub(crate) async fn rule_61_a_replaced_session_is_dead(bench: &Bench) {
     let old = bench.signed_in().await;
     let pending = fixtures::interaction("pending", &old, CLIENT, bench.now());
     bench.store.begin_interaction(pending).await.unwrap();
-    let grant = fixtures::grant("grant", &old, CLIENT, bench.now());
+    let grant = fixtures::grant(GRANT, &old, CLIENT, bench.now());
     let code = fixtures::authorization_code("code", &grant, CLIENT, bench.now());
     bench
         .store
@@ -137,7 +137,7 @@ pub(crate) async fn rule_61_a_replaced_session_is_dead(bench: &Bench) {
 /// Somebody else's sign-in in the same browser ends the grants of whoever was signed in before.
 pub(crate) async fn rule_61_another_person_ends_what_the_replaced_session_held(bench: &Bench) {
     let old = bench.signed_in().await;
-    let grant = fixtures::grant("grant", &old, CLIENT, bench.now());
+    let grant = fixtures::grant(GRANT, &old, CLIENT, bench.now());
     let code = fixtures::authorization_code("code", &grant, CLIENT, bench.now());
     bench
         .store

@@ -9,8 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::store::StoreError;
 
-/// So many records are remembered, of a few kilobytes each; then it begins anew.
+/// So many records are remembered; then it begins anew.
 const MOST: usize = 512;
+
+/// A longer one is not remembered: who may make resources must not fill the memory.
+const LONGEST: usize = 8 * 1024;
 
 struct Remembered<T> {
     bytes: Vec<u8>,
@@ -46,16 +49,22 @@ impl<T> Memo<T> {
             return Ok((self.copy)(&record));
         }
         let record = decode(&key, &bytes)?;
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= MOST {
-            remembered.clear();
+        if bytes.len() <= LONGEST {
+            let copy = Arc::new((self.copy)(&record));
+            self.remember(key, Remembered { bytes, record: copy });
         }
-        let copy = Arc::new((self.copy)(&record));
-        remembered.insert(key, Remembered { bytes, record: copy });
         Ok(record)
     }
 
-    /// Copied once the lock is released.
+    fn remember(&self, key: Vec<u8>, record: Remembered<T>) {
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MOST && !remembered.contains_key(&key) {
+            remembered.clear();
+        }
+        remembered.insert(key, record);
+    }
+
+    /// The caller copies it, once the lock is released.
     fn recall(&self, key: &[u8], bytes: &[u8]) -> Option<Arc<T>> {
         let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
         let known = remembered.get(key).filter(|known| known.bytes == bytes)?;
@@ -94,7 +103,17 @@ mod tests {
         for key in 0..=MOST {
             decoded(&memo, key, "a");
         }
-        assert_eq!(memo.remembered.read().unwrap().len(), 1);
+        let kept = || memo.remembered.read().unwrap().len();
+        assert_eq!(kept(), 1);
+        for key in 0..MOST - 1 {
+            decoded(&memo, key, "a");
+        }
+        assert_eq!(decoded(&memo, 0, "b"), ("b".to_owned(), true), "a change");
+        assert_eq!(kept(), MOST);
+        let long = "a".repeat(LONGEST + 1);
+        for _ in 0..2 {
+            assert_eq!(decoded(&memo, 0, &long), (long.clone(), true));
+        }
     }
 
     #[test]

@@ -23,21 +23,16 @@ pub(in crate::store) fn note(
     grant: &GrantRecord,
 ) -> Result<Vec<GrantId>, StoreError> {
     let (owner, item) = (user_at_client(grant), by_age(grant));
-    let excess = (count(transaction, &owner)? + 1).saturating_sub(MOST_OF_USER_AT_CLIENT);
+    let held = match counted(transaction, &owner)? {
+        Some(count) => count,
+        None => list_anew(transaction, &owner)?,
+    };
+    let excess = (held + 1).saturating_sub(MOST_OF_USER_AT_CLIENT);
     let mut ended = Vec::new();
     for item in first_to_end(transaction, grant, usize::try_from(excess).unwrap_or(usize::MAX))? {
-        let id = item.get(size_of::<u64>()..).unwrap_or_default();
-        match grants::by_key(transaction, id)? {
-            Some(oldest) => {
-                grants::end(transaction, id)?;
-                ended.push(oldest.id);
-            }
-            // A version that did not list grants by session ended it.
-            None => REDEEMED_GRANTS_OF_SESSION.delete(
-                transaction,
-                &user_at_client_in(grant, &grant.session),
-                &item,
-            ),
+        if let Some(oldest) = grants::by_key(transaction, id_in(&item))? {
+            grants::end(transaction, id_in(&item))?;
+            ended.push(oldest.id);
         }
     }
     let count = count(transaction, &owner)?.saturating_add(1);
@@ -76,13 +71,38 @@ pub(in crate::store) fn move_to(
     Ok(())
 }
 
-/// How many there are. What was counted in this start of the process holds; before, a version that keeps no count may have been
-/// at work, so then they are counted one by one.
+/// How many there are, if that was counted in this start of the process: before, a version may have been at work that keeps no
+/// count.
+fn counted(view: &dyn Read, owner: &[u8]) -> Result<Option<u64>, StoreError> {
+    let Some((counted_in, count)) = REDEEMED_GRANT_COUNTS.get(view, &[owner])? else {
+        return Ok(None);
+    };
+    Ok((counted_in == epoch::current(view)?).then_some(count))
+}
+
+/// How many there are.
 fn count(view: &dyn Read, owner: &[u8]) -> Result<u64, StoreError> {
-    match REDEEMED_GRANT_COUNTS.get(view, &[owner])? {
-        Some((counted_in, count)) if counted_in == epoch::current(view)? => Ok(count),
-        _ => Ok(REDEEMED_GRANTS.of(view, owner)?.len() as u64),
+    match counted(view, owner)? {
+        Some(count) => Ok(count),
+        None => Ok(REDEEMED_GRANTS.of(view, owner)?.len() as u64),
     }
+}
+
+/// Lists by session what such a version left, and forgets what it ended; gives how many there are.
+fn list_anew(transaction: &mut dyn Transaction, owner: &[u8]) -> Result<u64, StoreError> {
+    let mut count = 0;
+    for item in REDEEMED_GRANTS.of(transaction, owner)? {
+        match grants::by_key(transaction, id_in(&item))? {
+            Some(grant) => {
+                let session = user_at_client_in(&grant, &grant.session);
+                REDEEMED_GRANTS_OF_SESSION.put(transaction, &session, &item);
+                count += 1;
+            }
+            None => REDEEMED_GRANTS.delete(transaction, owner, &item),
+        }
+    }
+    put_count(transaction, owner, count)?;
+    Ok(count)
 }
 
 /// An owner without any leaves nothing behind.
@@ -97,19 +117,46 @@ fn put_count(transaction: &mut dyn Transaction, owner: &[u8], count: u64) -> Res
 
 /// Which `excess` of those that the person has at the client make room: the oldest of the session of `grant`, then the oldest of
 /// others. Grant ids are of one length, so each index is in the order of age, and only what makes room is read.
-fn first_to_end(view: &dyn Read, grant: &GrantRecord, excess: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+fn first_to_end(
+    transaction: &mut dyn Transaction,
+    grant: &GrantRecord,
+    excess: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
     if excess == 0 {
         return Ok(Vec::new());
     }
-    let mut first =
-        REDEEMED_GRANTS_OF_SESSION.first(view, &user_at_client_in(grant, &grant.session), excess)?;
+    let owner = user_at_client(grant);
+    let mut first = own_first(transaction, grant, &owner, excess)?;
     if first.len() < excess {
-        let oldest = REDEEMED_GRANTS.first(view, &user_at_client(grant), excess)?;
+        let oldest = REDEEMED_GRANTS.first(transaction, &owner, excess)?;
         let others: Vec<_> = oldest.into_iter().filter(|item| !first.contains(item)).collect();
         first.extend(others);
         first.truncate(excess);
     }
     Ok(first)
+}
+
+/// The oldest of the session. What is listed there alone was ended by a version that does not know that list, and is forgotten.
+fn own_first(
+    transaction: &mut dyn Transaction,
+    grant: &GrantRecord,
+    owner: &[u8],
+    excess: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let session = user_at_client_in(grant, &grant.session);
+    loop {
+        let first = REDEEMED_GRANTS_OF_SESSION.first(transaction, &session, excess)?;
+        let mut stale = 0;
+        for item in &first {
+            if !REDEEMED_GRANTS.has(transaction, owner, item)? {
+                REDEEMED_GRANTS_OF_SESSION.delete(transaction, &session, item);
+                stale += 1;
+            }
+        }
+        if stale == 0 {
+            return Ok(first);
+        }
+    }
 }
 
 /// Names person and client in one. A uid of Kubernetes holds no NUL.
@@ -126,6 +173,11 @@ fn user_at_client_in(grant: &GrantRecord, session: &TokenHash) -> Vec<u8> {
     owner
 }
 
+/// The id in what [`by_age`] gives.
+fn id_in(item: &[u8]) -> &[u8] {
+    item.get(size_of::<u64>()..).unwrap_or_default()
+}
+
 /// When it began, then its id.
 fn by_age(grant: &GrantRecord) -> Vec<u8> {
     let mut item = ordered(grant.created_at.as_millisecond()).to_vec();
@@ -137,27 +189,100 @@ fn by_age(grant: &GrantRecord) -> Vec<u8> {
 mod tests {
     use std::sync::Arc;
 
+    use serde_json::json;
+
     use super::*;
     use crate::clock::SystemClock;
     use crate::store::key_value::Engine;
+    use crate::store::key_value::tables::GRANTS;
     use crate::store::memory::MemoryStore;
 
-    /// What a version without a count left or changed, before or after this one, is counted at the next start.
+    const OLD: TokenHash = TokenHash::from_bytes([1; 32]);
+    const NEW: TokenHash = TokenHash::from_bytes([2; 32]);
+
+    fn grant(number: i64, session: &TokenHash) -> GrantRecord {
+        let at = crate::clock::Timestamp::from_second(1_800_000_000 + number).unwrap();
+        serde_json::from_value(json!({
+            "id": format!("{number:022}"), "client_uid": "client", "client_id": "team-a.shop", "user_uid": "user",
+            "subject": "user", "scope": ["openid"], "session": session, "offline": true,
+            "authentication": { "at": at, "methods": ["pwd"] },
+            "auth_time_requested": false, "nonce": null,
+            "created_at": at, "expires_at": "2100-01-01T00:00:00Z", "revoked_at": null,
+        }))
+        .unwrap()
+    }
+
+    /// As the first version does it.
+    fn note_without_count(
+        transaction: &mut dyn Transaction,
+        number: i64,
+        session: &TokenHash,
+    ) -> Result<(), StoreError> {
+        let grant = grant(number, session);
+        grants::begin(transaction, &grant)?;
+        REDEEMED_GRANTS.put(transaction, &user_at_client(&grant), &by_age(&grant));
+        Ok(())
+    }
+
+    /// As that version does it.
+    fn end_without_count(transaction: &mut dyn Transaction, grant: &GrantRecord) {
+        REDEEMED_GRANTS.delete(transaction, &user_at_client(grant), &by_age(grant));
+        GRANTS.delete(transaction, &[grant.id.as_str().as_bytes()]);
+    }
+
+    fn ended(transaction: &mut dyn Transaction, number: i64) -> Result<Vec<String>, StoreError> {
+        let grant = grant(number, &NEW);
+        grants::begin(transaction, &grant)?;
+        let ended = note(transaction, &grant)?;
+        Ok(ended
+            .iter()
+            .map(|id| id.as_str().trim_start_matches('0').to_owned())
+            .collect())
+    }
+
+    /// What a version without count and list left, before this one or after it, counts from the next start on, and where it is.
     #[tokio::test]
-    async fn rule_88_grants_of_another_version_count() {
-        const OWNER: &[u8] = b"user\0client";
+    async fn rule_88_grants_of_another_version_count_where_they_are() {
         let store = MemoryStore::new(Arc::new(SystemClock));
-        let counts = store.write(|transaction, _| {
-            for item in 0..3_u8 {
-                REDEEMED_GRANTS.put(transaction, OWNER, &[item]);
+        let work = store.write(|transaction, _| {
+            note_without_count(transaction, 1, &OLD)?;
+            for number in 2..=100 {
+                note_without_count(transaction, number, &NEW)?;
             }
-            let found = count(transaction, OWNER)?;
-            put_count(transaction, OWNER, found)?;
-            REDEEMED_GRANTS.delete(transaction, OWNER, &[0]);
-            let counted = count(transaction, OWNER)?;
+            // The oldest of the session, again and again, and never what was begun just before.
+            assert_eq!(ended(transaction, 101)?, ["2"]);
+            assert_eq!(ended(transaction, 102)?, ["3"]);
+
+            // The other version ends some without a word, and fills them up.
+            for number in [4, 5, 6, 50] {
+                end_without_count(transaction, &grant(number, &NEW));
+            }
+            GRANTS.delete(transaction, &[grant(7, &NEW).id.as_str().as_bytes()]);
+            for number in 103..=106 {
+                note_without_count(transaction, number, &NEW)?;
+            }
             epoch::begin(transaction)?;
-            Ok([found, counted, count(transaction, OWNER)?])
+            assert!(ended(transaction, 107)?.is_empty(), "7 had gone");
+            assert_eq!(ended(transaction, 108)?, ["8"]);
+            for number in 109..=206 {
+                assert_eq!(ended(transaction, number)?.len(), 1, "{number}");
+            }
+            assert_eq!(count(transaction, &user_at_client(&grant(1, &OLD)))?, 100);
+            let oldest = grants::by_key(transaction, grant(1, &OLD).id.as_str().as_bytes())?;
+            assert!(oldest.is_some(), "elsewhere the person stays signed in");
+            Ok(())
         });
-        assert_eq!(counts.await.unwrap(), [3, 3, 2]);
+        work.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_who_has_no_grants() {
+        let store = MemoryStore::new(Arc::new(SystemClock));
+        let work = store.write(|transaction, _| {
+            ended(transaction, 1)?;
+            grants::end(transaction, grant(1, &NEW).id.as_str().as_bytes())?;
+            transaction.range(&[0], &[u8::MAX], usize::MAX)
+        });
+        assert_eq!(work.await.unwrap(), []);
     }
 }

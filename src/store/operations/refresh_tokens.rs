@@ -188,8 +188,13 @@ pub(in crate::store) fn end_all(transaction: &mut dyn Transaction, grant: &[u8])
 
 /// Nothing is left to look at when it would have expired, which may be in months.
 fn end(transaction: &mut dyn Transaction, grant: &[u8], hash: &[u8]) -> Result<(), StoreError> {
-    if let Some(token) = by_key(transaction, hash)?.filter(|token| token.spent_at.is_none()) {
-        expiry::Subject::RefreshToken(token.hash).forget(transaction, token.expires_at);
+    match by_key(transaction, hash) {
+        Ok(Some(token)) if token.spent_at.is_none() => {
+            expiry::Subject::RefreshToken(token.hash).forget(transaction, token.expires_at);
+        }
+        // What cannot be read ends all the same.
+        Ok(_) | Err(StoreError::Record { .. }) => {}
+        Err(error) => return Err(error),
     }
     REFRESH_TOKENS_OF_GRANT.delete(transaction, grant, hash);
     REFRESH_TOKENS.delete(transaction, &[hash]);
@@ -205,4 +210,46 @@ pub(in crate::store) fn by_key(
 
 fn put(transaction: &mut dyn Transaction, token: &RefreshTokenRecord) -> Result<(), StoreError> {
     REFRESH_TOKENS.put(transaction, &[token.hash.as_bytes()], token)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::oidc::identifier::GrantId;
+    use crate::store::key_value::{Engine, Entries};
+    use crate::store::memory::MemoryStore;
+
+    /// Whatever hung on a grant is gone with it: a count, and a token that nobody can read.
+    #[tokio::test]
+    async fn a_grant_takes_its_tokens_along() {
+        const GRANT: &[u8] = b"grant";
+        let store = MemoryStore::new(Arc::new(SystemClock));
+        let left: Entries = store
+            .write(|transaction, now| {
+                let hash = TokenHash::from_bytes([7; 32]);
+                let token = RefreshTokenRecord {
+                    hash,
+                    grant_id: GrantId::new("grant"),
+                    expires_at: now,
+                    spent_at: Some(now),
+                    issued_at: Some(now),
+                    dpop_jkt: None,
+                };
+                REFRESH_TOKENS_OF_GRANT.put(transaction, GRANT, hash.as_bytes());
+                forget_oldest(transaction, now, &token)?;
+                REFRESH_TOKENS.put(transaction, &[hash.as_bytes()], &token)?;
+                for (key, _) in transaction.range(b"R", b"S", usize::MAX)? {
+                    transaction.put(key, b"damaged".to_vec());
+                }
+                by_key(transaction, hash.as_bytes()).unwrap_err();
+                end_all(transaction, GRANT)?;
+                transaction.range(&[0], &[u8::MAX], usize::MAX)
+            })
+            .await
+            .unwrap();
+        assert_eq!(left, []);
+    }
 }
