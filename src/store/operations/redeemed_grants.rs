@@ -35,8 +35,9 @@ pub(in crate::store) fn note(
             ended.push(oldest.id);
         }
     }
-    let count = count(transaction, &owner)?.saturating_add(1);
-    put_count(transaction, &owner, count)?;
+    // None is counted where there is none left.
+    let left = counted(transaction, &owner)?.unwrap_or(0);
+    put_count(transaction, &owner, left.saturating_add(1))?;
     REDEEMED_GRANTS.put(transaction, &owner, &item);
     REDEEMED_GRANTS_OF_SESSION.put(transaction, &user_at_client_in(grant, &grant.session), &item);
     Ok(ended)
@@ -49,8 +50,9 @@ pub(in crate::store) fn forget(
 ) -> Result<(), StoreError> {
     let (owner, item) = (user_at_client(grant), by_age(grant));
     if REDEEMED_GRANTS.has(transaction, &owner, &item)? {
-        let count = count(transaction, &owner)?.saturating_sub(1);
-        put_count(transaction, &owner, count)?;
+        // A count of an earlier start is worth nothing, and the next grant that is noted lists all of them anew.
+        let count = counted(transaction, &owner)?.unwrap_or(0);
+        put_count(transaction, &owner, count.saturating_sub(1))?;
         REDEEMED_GRANTS.delete(transaction, &owner, &item);
         REDEEMED_GRANTS_OF_SESSION.delete(transaction, &user_at_client_in(grant, &grant.session), &item);
     }
@@ -78,14 +80,6 @@ fn counted(view: &dyn Read, owner: &[u8]) -> Result<Option<u64>, StoreError> {
         return Ok(None);
     };
     Ok((counted_in == epoch::current(view)?).then_some(count))
-}
-
-/// How many there are.
-fn count(view: &dyn Read, owner: &[u8]) -> Result<u64, StoreError> {
-    match counted(view, owner)? {
-        Some(count) => Ok(count),
-        None => Ok(REDEEMED_GRANTS.of(view, owner)?.len() as u64),
-    }
 }
 
 /// Lists by session what such a version left, and forgets what it ended; gives how many there are.
@@ -249,6 +243,10 @@ mod tests {
             for number in 2..=100 {
                 note_without_count(transaction, number, &NEW)?;
             }
+            // One that ends before any is noted does not pass for a count of all.
+            note_without_count(transaction, 0, &OLD)?;
+            grants::end(transaction, grant(0, &OLD).id.as_str().as_bytes())?;
+
             // The oldest of the session, again and again, and never what was begun just before.
             assert_eq!(ended(transaction, 101)?, ["2"]);
             assert_eq!(ended(transaction, 102)?, ["3"]);
@@ -262,12 +260,14 @@ mod tests {
                 note_without_count(transaction, number, &NEW)?;
             }
             epoch::begin(transaction)?;
+            grants::end(transaction, grant(106, &NEW).id.as_str().as_bytes())?;
+            note_without_count(transaction, 106, &NEW)?;
             assert!(ended(transaction, 107)?.is_empty(), "7 had gone");
             assert_eq!(ended(transaction, 108)?, ["8"]);
             for number in 109..=206 {
                 assert_eq!(ended(transaction, number)?.len(), 1, "{number}");
             }
-            assert_eq!(count(transaction, &user_at_client(&grant(1, &OLD)))?, 100);
+            assert_eq!(counted(transaction, &user_at_client(&grant(1, &OLD)))?, Some(100));
             let oldest = grants::by_key(transaction, grant(1, &OLD).id.as_str().as_bytes())?;
             assert!(oldest.is_some(), "elsewhere the person stays signed in");
             Ok(())
@@ -280,9 +280,15 @@ mod tests {
         let store = MemoryStore::new(Arc::new(SystemClock));
         let work = store.write(|transaction, _| {
             ended(transaction, 1)?;
+            ended(transaction, 2)?;
             grants::end(transaction, grant(1, &NEW).id.as_str().as_bytes())?;
-            transaction.range(&[0], &[u8::MAX], usize::MAX)
+            epoch::begin(transaction)?;
+            grants::end(transaction, grant(2, &NEW).id.as_str().as_bytes())?;
+            let numbers = [b"#".as_slice(), b"$".as_slice()];
+            let before = transaction.range(&[0], numbers[0], usize::MAX)?;
+            let after = transaction.range(numbers[1], &[u8::MAX], usize::MAX)?;
+            Ok([before, after])
         });
-        assert_eq!(work.await.unwrap(), []);
+        assert_eq!(work.await.unwrap(), [vec![], vec![]], "but for the epoch");
     }
 }
