@@ -6,7 +6,7 @@ use claviger::oidc::consent::Consent;
 use claviger::oidc::identifier::GrantId;
 use claviger::oidc::password::PasswordHash;
 use claviger::store::records::{GrantRecord, OwnPasswordRecord, PasswordRecord, SessionRecord, UserRecord};
-use claviger::store::{ChangePassword, IssueCode, RegisterUser, SignIn};
+use claviger::store::{ChangePassword, IssueCode, RedeemCode, RegisterUser, SignIn};
 
 use crate::bench::{Bench, CLIENT, COOKIE, GRANT, HANDLE, REFRESH, USER, uid};
 use crate::fixtures;
@@ -21,7 +21,7 @@ async fn another_session(bench: &Bench, cookie: &str, user: &str) -> SessionReco
     session
 }
 
-/// Lets a client have a grant in a session, and remembers the consent.
+/// Lets a client have a grant in a session, its code redeemed, and remembers the consent.
 async fn grant(bench: &Bench, id: &str, session: &SessionRecord, client: &str, offline: bool) -> GrantRecord {
     let grant = GrantRecord {
         offline,
@@ -34,6 +34,13 @@ async fn grant(bench: &Bench, id: &str, session: &SessionRecord, client: &str, o
         .await
         .unwrap();
     assert_eq!(issued, IssueCode::Issued);
+    let binding = fixtures::code_binding(client);
+    let redeemed = bench
+        .store
+        .redeem_authorization_code(&fixtures::hash(&format!("code of {id}")), &binding, None)
+        .await
+        .unwrap();
+    assert!(matches!(redeemed, RedeemCode::Fresh(..)));
     grant
 }
 

@@ -125,6 +125,8 @@ for_each_back_end! {
         rule_61_another_person_ends_what_the_replaced_session_held,
         rule_72_a_session_that_ended_is_gone,
         rule_38_an_offline_grant_outlives_the_session,
+        rule_38_an_offline_grant_whose_code_waits_ends_with_the_session,
+        rule_38_an_offline_grant_whose_code_waits_follows_a_new_sign_in,
         rule_38_a_grant_ends_with_an_idle_session,
         rule_38_a_sign_in_revives_nothing,
         a_rotation_is_a_use_of_the_session,

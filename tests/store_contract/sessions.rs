@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger::oidc::identifier::GrantId;
 use claviger::store::SignIn;
 use claviger::store::records::SessionRecord;
 
@@ -174,6 +175,33 @@ pub(crate) async fn rule_38_an_offline_grant_outlives_the_session(bench: &Bench)
     bench.store.end_session(&fixtures::hash(COOKIE)).await.unwrap();
     assert!(bench.grant_is_live().await);
     assert_eq!(bench.rotate(REFRESH, "next").await, "rotated");
+}
+
+/// Until its code is redeemed it does not: a sign-out that comes before leaves the app nothing.
+pub(crate) async fn rule_38_an_offline_grant_whose_code_waits_ends_with_the_session(bench: &Bench) {
+    bench.issued(true).await;
+    bench.store.end_session(&fixtures::hash(COOKIE)).await.unwrap();
+    assert!(!bench.grant_is_live().await);
+    assert_eq!(bench.redeem().await, "unknown");
+}
+
+/// Such a code goes along when the same person signs in again, and its app takes part in the new session.
+pub(crate) async fn rule_38_an_offline_grant_whose_code_waits_follows_a_new_sign_in(bench: &Bench) {
+    let old = bench.issued(true).await.session;
+    let new = fixtures::session("new cookie", USER, bench.now());
+    let hash = new.hash;
+    let sign_in = bench.store.begin_session(new, Some(old)).await.unwrap();
+    assert_eq!(sign_in, SignIn::SignedIn);
+    assert_eq!(bench.redeem().await, "fresh");
+    let grant = bench
+        .store
+        .live_grant(&GrantId::new(GRANT))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(grant.grant.session, hash);
+    bench.store.end_session(&hash).await.unwrap();
+    assert!(bench.grant_is_live().await);
 }
 
 /// A grant without `offline_access` is dead when its session is idle for too long, swept or not.

@@ -30,6 +30,7 @@ pub(in crate::store) fn issue(
         grants::remember_consent(transaction, &grant.user_uid, &grant.client_uid, &allowed)?;
     }
     grants::begin(transaction, grant)?;
+    grants::hang_on_session(transaction, grant);
     let epoch = epoch::current(transaction)?;
     let hash = code.hash;
     CODES_OF_GRANT.put(transaction, code.grant_id.as_str().as_bytes(), hash.as_bytes());
@@ -102,6 +103,7 @@ pub(in crate::store) fn redeem(
     let grant = &redeemed.grant;
     stored.code.redeemed_at = Some(now);
     CODES.put(transaction, &[hash.as_bytes()], &stored)?;
+    grants::outlive_session(transaction, grant);
     let ended = redeemed_grants::note(transaction, grant)?;
     participants::note(transaction, now, grant)?;
     if let Some(token) = refresh_token {

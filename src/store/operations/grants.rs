@@ -24,7 +24,7 @@ pub(in crate::store) fn begin(
     GRANTS_OF_CLIENT.put(transaction, grant.client_uid.as_str().as_bytes(), id);
     GRANTS_OF_USER.put(transaction, grant.user_uid.as_str().as_bytes(), id);
     if !grant.offline {
-        GRANTS_OF_SESSION.put(transaction, grant.session.as_bytes(), id);
+        hang_on_session(transaction, grant);
     }
     expiry::Subject::Grant(grant.id.clone()).look_at(transaction, grant.expires_at);
     GRANTS.put(transaction, &[id], grant)
@@ -91,6 +91,27 @@ pub(in crate::store) fn revoke(
             GRANTS.put(transaction, &[id], &grant)
         }
         _ => Ok(()),
+    }
+}
+
+/// Has an offline grant end with its session until its code is redeemed: whoever signs out before an app has finished its sign-in
+/// is not signed in there afterwards, by a session of which nobody would ever tell the app that it ended.
+pub(in crate::store) fn hang_on_session(transaction: &mut dyn Transaction, grant: &GrantRecord) {
+    GRANTS_OF_SESSION.put(
+        transaction,
+        grant.session.as_bytes(),
+        grant.id.as_str().as_bytes(),
+    );
+}
+
+/// The code of the grant is redeemed: from now on an offline one outlives its session.
+pub(in crate::store) fn outlive_session(transaction: &mut dyn Transaction, grant: &GrantRecord) {
+    if grant.offline {
+        GRANTS_OF_SESSION.delete(
+            transaction,
+            grant.session.as_bytes(),
+            grant.id.as_str().as_bytes(),
+        );
     }
 }
 
