@@ -52,6 +52,7 @@ use crate::random::{Random, SystemRandom};
 use crate::store::Store;
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
 use administration::RunningParts;
+use back_channel_logout::Backlog;
 use checks::{Looks, checks};
 pub use doctor::check_issuer;
 use gate::Gate;
@@ -238,6 +239,10 @@ async fn run(settings: &ServeSettings, parts: &Parts) -> anyhow::Result<()> {
     parts.gate.open(router);
     // As sign-in, this goes on from the store while the API server is away.
     let _notifier = back_channel_logout::spawn(provider, Arc::clone(&parts.egress), parts.shutdown.clone());
+    let (backlog, _counting) = Backlog::count(Arc::clone(&parts.store));
+    parts
+        .metrics
+        .read_at_scrape(readings::of_logout_notices(&backlog));
     cluster.check(parts).await?;
     if !is_bound {
         // Nothing but the resources says which keyring a store that is empty, or was lost, belongs to.

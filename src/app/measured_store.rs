@@ -144,6 +144,7 @@ measured! {
         pauses: &[Duration]
     ) -> Option<ClaimedLogoutNotice>;
     end_logout_notice(claimed: &LogoutNoticeRecord) -> ();
+    waiting_logout_notices() -> u64;
     begin_interaction(interaction: InteractionRecord) -> ();
     interaction(hash: &TokenHash) -> Option<InteractionRecord>;
     end_interaction(hash: &TokenHash) -> ();

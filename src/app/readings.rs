@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::back_channel_logout::Backlog;
 use crate::clock::Clock;
 use crate::config::StoreLocation;
 use crate::controller::Health;
@@ -46,6 +47,16 @@ pub(super) fn of_hasher(hasher: &Argon2Hasher) -> Vec<Figure> {
             hasher.counted(),
         ),
     ]
+}
+
+/// The apps that have not heard yet that a session ended.
+pub(super) fn of_logout_notices(backlog: &Backlog) -> Vec<Figure> {
+    let backlog = backlog.clone();
+    vec![Figure::gauge(
+        "logout_notices_waiting",
+        "Ends of sessions that apps are still to be told of, counted every five seconds",
+        move || backlog.waiting().map(number),
+    )]
 }
 
 /// What the store takes of the disk, if it is on one.

@@ -549,6 +549,10 @@ impl<E: Engine> Store for E {
             .await
     }
 
+    async fn waiting_logout_notices(&self) -> Result<u64, StoreError> {
+        self.read(|view, _| logout_notices::waiting(view)).await
+    }
+
     async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError> {
         let buckets = buckets.to_vec();
         self.write(move |transaction, now| throttle::begin(transaction, now, &buckets))

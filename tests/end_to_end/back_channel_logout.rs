@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
 use serde_json::json;
 use testbed::browser::Browser;
 use testbed::certificates::Authority;
@@ -69,4 +72,81 @@ async fn rule_73_a_kill_loses_no_notice() {
     .await
     .unwrap();
     assert!(receiver.waiting().is_none());
+}
+
+/// An app that refuses the token is not asked again: its owner learns of it by an Event, which does not say what answered.
+#[tokio::test]
+async fn rule_85_an_app_that_cannot_be_told_is_an_event() {
+    let world = World::shared();
+    let authority = Authority::new().unwrap();
+    let folder = Folder::new("back-channel").unwrap();
+    let ca = folder.write("ca.crt", authority.pem()).unwrap();
+    let served = world
+        .serve_with(StoreKind::Memory, |options| {
+            options.arguments.push("--allow-egress=127.0.0.0/8".to_owned());
+            options.arguments.push(format!("--extra-ca={}", ca.display()));
+        })
+        .await;
+    let pair = authority.issue(&["127.0.0.1"]).unwrap();
+    let receiver = TlsReceiver::start(&pair, Answer::Status(400)).await.unwrap();
+    let uri = format!("https://{}/backchannel-logout?marked", receiver.address());
+    let app = served
+        .app("refusing", json!({ "backchannelLogoutUri": uri }))
+        .await;
+    let browser = Browser::new().unwrap();
+    tokens(&app, &browser).await;
+    assert!(sign_out(&app, &browser).await);
+    let api: Api<Event> = Api::namespaced(world.admin(), &served.namespace);
+    let event = poll::until("an Event", PATIENCE, async || {
+        Ok(api.list(&ListParams::default()).await.unwrap().items.pop())
+    })
+    .await
+    .unwrap();
+    let regarding = event.regarding.unwrap();
+    assert_eq!(regarding.kind.as_deref(), Some("OidcClient"));
+    assert_eq!(regarding.name.as_deref(), Some("refusing"));
+    assert_eq!(event.reason.as_deref(), Some("BackchannelLogoutFailed"));
+    assert_eq!(event.type_.as_deref(), Some("Warning"));
+    let note = event.note.unwrap();
+    assert!(note.contains("--allow-egress"), "{note}");
+    assert!(!note.contains("marked") && !note.contains("400"), "{note}");
+}
+
+/// What apps have not heard yet is a figure for whoever runs claviger.
+#[tokio::test]
+async fn what_waits_is_counted() {
+    let served = World::shared().serve(StoreKind::Memory).await;
+    // Loopback is not allowed here: the app can never be told, and the notice waits for another attempt.
+    let app = served
+        .app(
+            "away",
+            json!({ "backchannelLogoutUri": "https://127.0.0.1:9/logout" }),
+        )
+        .await;
+    let waiting = async || -> Option<u64> {
+        let metrics = reqwest::get(served.claviger.admin_url("/metrics")).await.unwrap();
+        let text = metrics.text().await.unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("claviger_logout_notices_waiting "))?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it counts"
+        )]
+        Some(line.parse::<f64>().unwrap() as u64)
+    };
+    poll::until("the first count", PATIENCE, async || {
+        Ok((waiting().await == Some(0)).then_some(()))
+    })
+    .await
+    .unwrap();
+    let browser = Browser::new().unwrap();
+    tokens(&app, &browser).await;
+    assert!(sign_out(&app, &browser).await);
+    poll::until("the notice to be counted", PATIENCE, async || {
+        Ok((waiting().await == Some(1)).then_some(()))
+    })
+    .await
+    .unwrap();
 }

@@ -510,6 +510,11 @@ impl Store for FaultyStore {
         self.inner.end_logout_notice(claimed).await
     }
 
+    async fn waiting_logout_notices(&self) -> Result<u64, StoreError> {
+        self.reach("waiting_logout_notices")?;
+        self.inner.waiting_logout_notices().await
+    }
+
     async fn begin_attempt(&self, buckets: &[ThrottleBucket]) -> Result<BeginAttempt, StoreError> {
         self.reach("begin_attempt")?;
         self.inner.begin_attempt(buckets).await

@@ -379,8 +379,10 @@ pub(crate) async fn rule_88_what_waits_for_a_client_is_bounded(bench: &Bench) {
         bench.store.end_session(&session.hash).await.unwrap();
         bench.advance(Duration::from_millis(1));
     }
+    assert_eq!(bench.store.waiting_logout_notices().await.unwrap(), 1_000);
     let waiting = waiting(bench).await;
     assert_eq!(waiting.len(), 1_000);
+    assert_eq!(bench.store.waiting_logout_notices().await.unwrap(), 0);
     for number in 0..10 {
         let pushed_out = of_session(CLIENT, &fixtures::hash(&format!("{number}")));
         assert!(!waiting.contains(&pushed_out), "session {number}");

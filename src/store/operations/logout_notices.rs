@@ -181,6 +181,17 @@ fn next_due(
     Ok(None)
 }
 
+/// How many wait, of all clients together.
+pub(in crate::store) fn waiting(view: &dyn Read) -> Result<u64, StoreError> {
+    let mut waiting = 0;
+    let mut owner = None;
+    while let Some((client, _)) = LOGOUT_NOTICES_OF_CLIENT.next_owner(view, owner.as_deref())? {
+        waiting += counts::LOGOUT_NOTICES.of(view, &client)?;
+        owner = Some(client);
+    }
+    Ok(waiting)
+}
+
 /// Removes a notice that stands as it was claimed; one that was written anew since then stays.
 pub(in crate::store) fn end(
     transaction: &mut dyn Transaction,
