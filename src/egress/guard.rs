@@ -86,7 +86,8 @@ pub struct Guard {
 
 impl Guard {
     /// `allowed` may be connected to although they are not public. `api_server` is the address of the API server's Service:
-    /// the Services around it are refused although their range be public, unless they are allowed.
+    /// the Services around it are refused although their range be public, unless they are allowed. It is refused
+    /// itself whatever is allowed: no app is there.
     pub fn new(allowed: Vec<AddressRange>, api_server: Option<IpAddr>) -> Self {
         Self { allowed, api_server }
     }
@@ -103,7 +104,8 @@ impl Guard {
     }
 
     fn permits(&self, address: IpAddr) -> bool {
-        if METADATA.contains(&address.to_canonical()) {
+        let canonical = address.to_canonical();
+        if METADATA.contains(&canonical) || self.api_server == Some(canonical) {
             return false;
         }
         let is_allowed = self.allowed.iter().any(|range| range.contains(address));
@@ -313,6 +315,14 @@ mod tests {
             assert_eq!(permits(&unfenced, address), permitted, "{address}");
         }
         assert!(permits(&guard(&["9.9.9.9"], Some("9.9.0.1")), "9.9.9.9"));
+        let services = guard(
+            &["10.96.0.0/12", "::ffff:0:0/96", "64:ff9b::/96"],
+            Some("10.96.0.1"),
+        );
+        assert!(permits(&services, "10.96.0.2"));
+        for api_server in ["10.96.0.1", "::ffff:10.96.0.1", "64:ff9b::10.96.0.1"] {
+            assert!(!permits(&services, api_server), "{api_server}");
+        }
         let six = guard(&[], Some("2600:1::1"));
         assert!(!permits(&six, "2600:1::f:ffff"));
         assert!(permits(&six, "2600:1::10:0"));
