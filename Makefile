@@ -37,9 +37,11 @@ test-node: tools ## claviger in a real pod: the image, the chart and an app on a
 image: ## the container image as an OCI archive, target/image/claviger.tar, without a container engine
 	@image/build.sh
 
-lint: deny ## formatting, clippy, shell scripts, dependencies
+lint: deny ## formatting, clippy, links between items, shell scripts, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features claviger/fail-points,claviger/otlp --quiet -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private_intra_doc_links' \
+	$(CARGO) doc --workspace --no-deps --document-private-items --quiet
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(TOOLS)/*.sh image/*.sh tests/node/*.sh; \
 	else echo "shellcheck is not installed: the shell scripts were not looked at"; fi
 

@@ -312,9 +312,19 @@ impl StoreLocation {
     }
 }
 
-/// The address of the API server's Service, as the kubelet tells it to each pod.
+/// The address of the API server's Service, as the kubelet tells it to each pod. Some clusters put a host name there instead,
+/// which says nothing about Services.
 pub fn api_server_address() -> Option<IpAddr> {
-    std::env::var("KUBERNETES_SERVICE_HOST").ok()?.parse().ok()
+    let host = std::env::var("KUBERNETES_SERVICE_HOST").ok()?;
+    let address = host.parse().ok();
+    if address.is_none() {
+        tracing::info!(
+            host,
+            "KUBERNETES_SERVICE_HOST is no address, so the addresses of Services are not known: what --allow-egress allows may \
+             hold the API server's, and Services with public addresses are not refused"
+        );
+    }
+    address
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

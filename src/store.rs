@@ -268,7 +268,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `SELECT FROM users WHERE uid = $1 AND NOT disabled AND absent_since IS NULL FOR SHARE`; `INSERT INTO sessions`;
     /// `UPDATE grants SET session = $3 WHERE session = $2 AND user_uid = $1`; `DELETE FROM sessions WHERE hash = $2`
-    /// (interactions and grants that are not offline cascade); `DELETE FROM sessions WHERE hash IN (SELECT hash FROM
+    /// (interactions and grants cascade, see [`Store::end_session`]); `DELETE FROM sessions WHERE hash IN (SELECT hash FROM
     /// sessions WHERE user_uid = $1 ORDER BY last_used_at DESC OFFSET 99)`; `INSERT INTO interactions`.
     async fn sign_in(
         &self,
@@ -286,8 +286,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends a session and the grants that hang on it.
     ///
-    /// SQL: `DELETE FROM sessions WHERE hash = $1`; interactions cascade, and grants through `ending_session`, which is NULL for
-    /// offline ones.
+    /// SQL: `DELETE FROM sessions WHERE hash = $1`; interactions cascade, and grants through `ending_session`, which becomes NULL
+    /// when the code of an offline one is redeemed, and when a person allows it to a device.
     async fn end_session(&self, hash: &TokenHash) -> Result<(), StoreError>;
 
     /// Stores an interaction of a person who is signed in already. One session has at most 100; the one that would expire first
@@ -400,13 +400,14 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<IssueCode, StoreError>;
 
     /// Redeems a code exactly once. The binding is compared before the state is looked at, and a mismatch neither consumes
-    /// nor revokes. Spent codes are kept until their grant's end, or a replay could not be told from nonsense. Of one user
+    /// nor revokes. The session must be alive, whether the grant is offline or not; from then on an offline one outlives it. Spent
+    /// codes are kept until their grant's end, or a replay could not be told from nonsense. Of one user
     /// one client holds at most 100 grants whose code was redeemed; the oldest of the same session ends to make room, or else the
     /// oldest.
     ///
     /// SQL: `UPDATE authorization_codes SET redeemed_at = now() FROM grants, clients, users WHERE hash = $1 AND redeemed_at IS
     /// NULL AND authorization_codes.expires_at > now() AND client_uid = $2 AND redirect_uri = $3 AND code_challenge IS NOT
-    /// DISTINCT FROM $4 AND (dpop_jkt IS NULL OR dpop_jkt = $8) AND …live RETURNING …`, then `INSERT INTO refresh_tokens` and `DELETE FROM grants WHERE id IN (SELECT
+    /// DISTINCT FROM $4 AND (dpop_jkt IS NULL OR dpop_jkt = $8) AND …live RETURNING …`, then `UPDATE grants SET ending_session = NULL WHERE id = $5 AND offline`, `INSERT INTO refresh_tokens` and `DELETE FROM grants WHERE id IN (SELECT
     /// grants.id FROM grants JOIN authorization_codes … WHERE user_uid = $6 AND client_uid = $2 AND redeemed_at IS NOT
     /// NULL AND grants.id <> $5 ORDER BY session = $7, created_at DESC OFFSET 99) RETURNING id`; no row: look it up, binding first, and if it was
     /// redeemed `UPDATE grants SET revoked_at = now()` in this transaction, which commits.

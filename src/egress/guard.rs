@@ -11,10 +11,17 @@ use crate::address_range::AddressRange;
 
 /// An address that may not be connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "the host leads to {0}, which is no public address; if apps are there, whoever runs claviger allows it with --allow-egress"
-)]
-pub struct Refused(pub IpAddr);
+pub enum Refused {
+    /// One that somebody can allow.
+    #[error(
+        "the host leads to {0}, which is no public address; if apps are there, whoever runs claviger allows it with \
+         --allow-egress"
+    )]
+    NotPublic(IpAddr),
+    /// One where no app is, see [`METADATA`], or the API server's.
+    #[error("the host leads to {0}, which is never connected to, whatever --allow-egress allows")]
+    Never(IpAddr),
+}
 
 /// IPv4 addresses that are not public: first address and prefix.
 const SPECIAL_V4: [([u8; 4], u32); 16] = [
@@ -89,23 +96,33 @@ impl Guard {
     /// the Services around it are refused although their range be public, unless they are allowed. It is refused
     /// itself whatever is allowed: no app is there.
     pub fn new(allowed: Vec<AddressRange>, api_server: Option<IpAddr>) -> Self {
-        Self { allowed, api_server }
+        Self {
+            allowed,
+            api_server: api_server.map(|address| address.to_canonical()),
+        }
     }
 
     /// # Errors
     ///
     /// [`Refused`], where the address may not be connected to.
     pub fn check(&self, address: IpAddr) -> Result<(), Refused> {
+        if self.is_out_of_bounds(address) {
+            return Err(Refused::Never(address));
+        }
         if self.permits(address) {
             Ok(())
         } else {
-            Err(Refused(address))
+            Err(Refused::NotPublic(address))
         }
     }
 
+    fn is_out_of_bounds(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        METADATA.contains(&address) || self.api_server == Some(address)
+    }
+
     fn permits(&self, address: IpAddr) -> bool {
-        let canonical = address.to_canonical();
-        if METADATA.contains(&canonical) || self.api_server == Some(canonical) {
+        if self.is_out_of_bounds(address) {
             return false;
         }
         let is_allowed = self.allowed.iter().any(|range| range.contains(address));
@@ -315,13 +332,14 @@ mod tests {
             assert_eq!(permits(&unfenced, address), permitted, "{address}");
         }
         assert!(permits(&guard(&["9.9.9.9"], Some("9.9.0.1")), "9.9.9.9"));
-        let services = guard(
-            &["10.96.0.0/12", "::ffff:0:0/96", "64:ff9b::/96"],
-            Some("10.96.0.1"),
-        );
-        assert!(permits(&services, "10.96.0.2"));
-        for api_server in ["10.96.0.1", "::ffff:10.96.0.1", "64:ff9b::10.96.0.1"] {
-            assert!(!permits(&services, api_server), "{api_server}");
+        for api_server in ["10.96.0.1", "::ffff:10.96.0.1"] {
+            let services = guard(&["10.96.0.0/12", "64:ff9b::/96"], Some(api_server));
+            assert!(permits(&services, "10.96.0.2"));
+            for address in ["10.96.0.1", "::ffff:10.96.0.1", "64:ff9b::10.96.0.1"] {
+                assert!(!permits(&services, address), "{address}");
+            }
+            let refused = services.check("10.96.0.1".parse().unwrap()).unwrap_err();
+            assert!(matches!(refused, Refused::Never(_)), "{refused}");
         }
         let six = guard(&[], Some("2600:1::1"));
         assert!(!permits(&six, "2600:1::f:ffff"));

@@ -8,6 +8,7 @@ use crate::oidc::identifier::ResourceUid;
 mod clients;
 mod grants;
 mod sessions;
+mod users;
 
 pub use clients::{
     ClientRecord, ClientRegistration, MAX_SECRET_VERSIONS, MAX_SPENT_JTIS, ObservedRotation, SecretRotation,
@@ -17,10 +18,8 @@ pub use grants::{
     AccessTokenRecord, AuthorizationCodeRecord, CodeBinding, DeviceAnswer, DeviceCodeRecord, GrantRecord,
     InteractionRecord, NewRefreshToken, PushedRequestRecord, RefreshTokenRecord,
 };
-pub use sessions::{
-    LogoutNoticeRecord, MAX_SIDS, OwnPasswordRecord, ParticipantRecord, PasswordRecord, SessionRecord,
-    UserRecord, UserRegistration,
-};
+pub use sessions::{LogoutNoticeRecord, MAX_SIDS, ParticipantRecord, SessionRecord};
+pub use users::{OwnPasswordRecord, PasswordRecord, UserRecord, UserRegistration};
 
 /// Which cluster a store belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -252,6 +252,19 @@ pub(crate) async fn rule_74_a_session_is_told_by_its_new_name_to_who_keeps_a_tok
     assert_eq!(waiting(bench).await, expected);
 }
 
+/// A client that got as far as a code was given no ID token, and is not told; for `offline_access` neither.
+pub(crate) async fn rule_74_who_only_has_a_code_is_not_told(bench: &Bench) {
+    for offline in [false, true] {
+        bench.issued(offline).await;
+        wants(bench, CLIENT, false).await;
+        let mut registration = fixtures::user_registration(USER);
+        registration.user.disabled = true;
+        bench.store.register_user(registration).await.unwrap();
+        assert_eq!(waiting(bench).await, [], "offline: {offline}");
+        assert_eq!(bench.redeem().await, "unknown");
+    }
+}
+
 /// Where everything of a person ends, a client that may stay signed in without a session here is told so by `sub` alone, and
 /// once; one that needs `sid` hears of its sessions only. The end of one session leaves the offline grant, and is told as such.
 pub(crate) async fn rule_73_the_end_of_everything_is_told_without_sid(bench: &Bench) {

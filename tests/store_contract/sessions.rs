@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use claviger::oidc::identifier::GrantId;
-use claviger::store::SignIn;
-use claviger::store::records::SessionRecord;
+use claviger::store::records::{GrantRecord, SessionRecord};
+use claviger::store::{IssueCode, RedeemCode, SignIn};
 
 use crate::bench::{Bench, CLIENT, COOKIE, GRANT, HANDLE, REFRESH, USER};
 use crate::fixtures;
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -185,7 +186,31 @@ pub(crate) async fn rule_38_an_offline_grant_whose_code_waits_ends_with_the_sess
     assert_eq!(bench.redeem().await, "unknown");
 }
 
-/// Such a code goes along when the same person signs in again, and its app takes part in the new session.
+/// Nor does one whose session is over, swept or not.
+pub(crate) async fn rule_38_a_code_of_an_idle_session_is_refused(bench: &Bench) {
+    for offline in [true, false] {
+        let session = bench.signed_in().await;
+        bench.advance(HOUR * 7 + MINUTE * 59 + SECOND * 50);
+        let name = format!("offline {offline}");
+        let grant = GrantRecord {
+            offline,
+            ..fixtures::grant(&name, &session, CLIENT, bench.now())
+        };
+        let code = fixtures::authorization_code(&name, &grant, CLIENT, bench.now());
+        let hash = code.hash;
+        let issued = bench
+            .store
+            .issue_authorization_code(None, grant, code, None)
+            .await;
+        assert_eq!(issued.unwrap(), IssueCode::Issued);
+        bench.advance(SECOND * 20);
+        let binding = fixtures::code_binding(CLIENT);
+        let outcome = bench.store.redeem_authorization_code(&hash, &binding, None).await;
+        assert!(matches!(outcome.unwrap(), RedeemCode::Refused), "{name}");
+    }
+}
+
+/// Such a code goes along when the same person signs in again, and ends with the new session until it is redeemed.
 pub(crate) async fn rule_38_an_offline_grant_whose_code_waits_follows_a_new_sign_in(bench: &Bench) {
     let old = bench.issued(true).await.session;
     let new = fixtures::session("new cookie", USER, bench.now());

@@ -30,7 +30,6 @@ pub(in crate::store) fn issue(
         grants::remember_consent(transaction, &grant.user_uid, &grant.client_uid, &allowed)?;
     }
     grants::begin(transaction, grant)?;
-    grants::hang_on_session(transaction, grant);
     let epoch = epoch::current(transaction)?;
     let hash = code.hash;
     CODES_OF_GRANT.put(transaction, code.grant_id.as_str().as_bytes(), hash.as_bytes());
@@ -96,6 +95,11 @@ pub(in crate::store) fn redeem(
     if spent {
         grants::revoke(transaction, now, &grant.id)?;
         return Ok(RedeemCode::Replayed(grant.id));
+    }
+    // Offline or not: whoever signs out before an app has finished its sign-in is not signed in there afterwards, by a session
+    // of which nobody would ever tell the app that it ended.
+    if sessions::live(transaction, now, &grant.session)?.is_none() {
+        return Ok(RedeemCode::Refused);
     }
     let Some(redeemed) = grants::if_allowed(transaction, now, grant)? else {
         return Ok(RedeemCode::Refused);

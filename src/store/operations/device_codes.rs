@@ -83,6 +83,8 @@ pub(in crate::store) fn approve(
         grants::remember_consent(transaction, &grant.user_uid, &grant.client_uid, &allowed)?;
     }
     grants::begin(transaction, grant)?;
+    // At once: on a computer that is not theirs people sign out before the device asks again.
+    grants::outlive_session(transaction, grant);
     let client = device.request.client_uid.as_str().as_bytes();
     DEVICE_CODES_OF_CLIENT.delete(transaction, client, &item(&device));
     device.answer = DeviceAnswer::Approved(grant.id.clone());

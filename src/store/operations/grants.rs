@@ -16,6 +16,7 @@ use crate::store::operations::{
 use crate::store::records::{ClientRecord, GrantRecord};
 use crate::store::{Redeemed, StoreError};
 
+/// Stores a grant, which ends with its session; see [`outlive_session`].
 pub(in crate::store) fn begin(
     transaction: &mut dyn Transaction,
     grant: &GrantRecord,
@@ -23,9 +24,7 @@ pub(in crate::store) fn begin(
     let id = grant.id.as_str().as_bytes();
     GRANTS_OF_CLIENT.put(transaction, grant.client_uid.as_str().as_bytes(), id);
     GRANTS_OF_USER.put(transaction, grant.user_uid.as_str().as_bytes(), id);
-    if !grant.offline {
-        hang_on_session(transaction, grant);
-    }
+    GRANTS_OF_SESSION.put(transaction, grant.session.as_bytes(), id);
     expiry::Subject::Grant(grant.id.clone()).look_at(transaction, grant.expires_at);
     GRANTS.put(transaction, &[id], grant)
 }
@@ -94,17 +93,7 @@ pub(in crate::store) fn revoke(
     }
 }
 
-/// Has an offline grant end with its session until its code is redeemed: whoever signs out before an app has finished its sign-in
-/// is not signed in there afterwards, by a session of which nobody would ever tell the app that it ended.
-pub(in crate::store) fn hang_on_session(transaction: &mut dyn Transaction, grant: &GrantRecord) {
-    GRANTS_OF_SESSION.put(
-        transaction,
-        grant.session.as_bytes(),
-        grant.id.as_str().as_bytes(),
-    );
-}
-
-/// The code of the grant is redeemed: from now on an offline one outlives its session.
+/// An offline grant outlives its session from now on.
 pub(in crate::store) fn outlive_session(transaction: &mut dyn Transaction, grant: &GrantRecord) {
     if grant.offline {
         GRANTS_OF_SESSION.delete(
@@ -113,6 +102,11 @@ pub(in crate::store) fn outlive_session(transaction: &mut dyn Transaction, grant
             grant.id.as_str().as_bytes(),
         );
     }
+}
+
+/// Whether the end of its session would end the grant.
+pub(in crate::store) fn ends_with_session(view: &dyn Read, grant: &GrantRecord) -> Result<bool, StoreError> {
+    GRANTS_OF_SESSION.has(view, grant.session.as_bytes(), grant.id.as_str().as_bytes())
 }
 
 /// Hangs the grants of one session on another: the same person has signed in again, which must not sign their other apps

@@ -73,6 +73,10 @@ pub(in crate::store) fn begin_all_of_user(
             outlives_sessions(grant, now) && only.is_none_or(|only| grant.client_uid == *only)
         });
         let Some(grant) = grant else { continue };
+        // The app was given a code so far, which it cannot redeem any more.
+        if grants::ends_with_session(transaction, &grant)? {
+            continue;
+        }
         let client = clients::by_uid(transaction, &grant.client_uid)?;
         if client.is_some_and(|record| is_wanted(&record, false)) {
             begin(transaction, now, &grant.client_uid, grant.sub(), None)?;

@@ -20,7 +20,7 @@ pub struct ClientRecord {
     pub secret_versions: Vec<SecretVersion>,
     /// Since when the resource is missing; refused while this is set.
     pub absent_since: Option<Timestamp>,
-    /// What is done, see [`super::Store::complete_client`].
+    /// What is done, see [`crate::store::Store::complete_client`].
     pub done: Option<Digest>,
     /// Which requests to rotate the secret were carried out.
     #[serde(default)]
@@ -71,7 +71,7 @@ pub struct SecretRotation {
     pub next: SecretVersion,
     /// Which requests this carries out.
     pub observed: ObservedRotation,
-    /// Ends all older versions with this operation. Otherwise they stay valid until [`super::Store::retire_client_secrets`]
+    /// Ends all older versions with this operation. Otherwise they stay valid until [`crate::store::Store::retire_client_secrets`]
     /// says when they end.
     pub ends_others: bool,
 }

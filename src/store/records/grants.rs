@@ -1,4 +1,5 @@
-//! What a person allows: the way to a grant, the grant itself, and what hangs on it.
+//! The way to a grant, the grant itself, and what hangs on it: codes and tokens. An opaque access token is also what a client
+//! has that acts for itself.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -68,7 +69,8 @@ pub struct GrantRecord {
     /// For which resources (RFC 8707); none means the default audience.
     #[serde(default)]
     pub resources: Vec<String>,
-    /// The session in which it was allowed; the grant ends with it unless it is `offline`.
+    /// The session in which it was allowed; the grant ends with it, an `offline` one until its code is
+    /// redeemed.
     pub session: TokenHash,
     /// `offline_access` was allowed.
     pub offline: bool,
