@@ -407,10 +407,11 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// SQL: `UPDATE authorization_codes SET redeemed_at = now() FROM grants, clients, users WHERE hash = $1 AND redeemed_at IS
     /// NULL AND authorization_codes.expires_at > now() AND client_uid = $2 AND redirect_uri = $3 AND code_challenge IS NOT
-    /// DISTINCT FROM $4 AND (dpop_jkt IS NULL OR dpop_jkt = $8) AND …live RETURNING …`, then `UPDATE grants SET ending_session = NULL WHERE id = $5 AND offline`, `INSERT INTO refresh_tokens` and `DELETE FROM grants WHERE id IN (SELECT
-    /// grants.id FROM grants JOIN authorization_codes … WHERE user_uid = $6 AND client_uid = $2 AND redeemed_at IS NOT
-    /// NULL AND grants.id <> $5 ORDER BY session = $7, created_at DESC OFFSET 99) RETURNING id`; no row: look it up, binding first, and if it was
-    /// redeemed `UPDATE grants SET revoked_at = now()` in this transaction, which commits.
+    /// DISTINCT FROM $4 AND (dpop_jkt IS NULL OR dpop_jkt = $8) AND …live RETURNING …`, then `UPDATE grants SET ending_session =
+    /// NULL WHERE id = $5 AND offline`, `INSERT INTO refresh_tokens` and `DELETE FROM grants WHERE id IN (SELECT grants.id FROM
+    /// grants JOIN authorization_codes … WHERE user_uid = $6 AND client_uid = $2 AND redeemed_at IS NOT NULL AND grants.id <> $5
+    /// ORDER BY session = $7, created_at DESC OFFSET 99) RETURNING id`; no row: look it up, binding first, and if it was redeemed
+    /// `UPDATE grants SET revoked_at = now()` in this transaction, which commits.
     async fn redeem_authorization_code(
         &self,
         hash: &TokenHash,

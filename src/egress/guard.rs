@@ -106,11 +106,10 @@ impl Guard {
     ///
     /// [`Refused`], where the address may not be connected to.
     pub fn check(&self, address: IpAddr) -> Result<(), Refused> {
-        if self.is_out_of_bounds(address) {
-            return Err(Refused::Never(address));
-        }
         if self.permits(address) {
             Ok(())
+        } else if self.is_out_of_bounds(address) {
+            Err(Refused::Never(address))
         } else {
             Err(Refused::NotPublic(address))
         }

@@ -110,21 +110,23 @@ impl SignIn {
 }
 
 /// What `/metrics` says.
-struct Figures(String);
+pub(crate) struct Figures(String);
 
 impl Figures {
-    async fn of(served: &Served) -> Self {
+    pub(crate) async fn of(served: &Served) -> Self {
         let url = served.claviger.admin_url("/metrics");
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self(http.get(url).send().await.unwrap().text().await.unwrap())
     }
 
+    fn read(&self, name: &str) -> Option<f64> {
+        let mut lines = self.0.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        Some(value.parse().unwrap())
+    }
+
     fn value(&self, name: &str) -> f64 {
-        let line = self
-            .0
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        self.read(name).unwrap_or(0.0)
     }
 
     #[expect(
@@ -132,8 +134,13 @@ impl Figures {
         clippy::cast_sign_loss,
         reason = "counters are small whole numbers"
     )]
+    pub(crate) fn count(&self, name: &str) -> Option<u64> {
+        self.read(name).map(|value| value as u64)
+    }
+
     fn events(&self, name: &str) -> u64 {
-        self.value(&format!("claviger_audit_events_total{{event=\"{name}\"}}")) as u64
+        self.count(&format!("claviger_audit_events_total{{event=\"{name}\"}}"))
+            .unwrap_or(0)
     }
 
     fn memory(&self) -> f64 {

@@ -2,9 +2,6 @@
 
 use std::net::SocketAddr;
 
-use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
 use serde_json::json;
 use testbed::browser::Browser;
 use testbed::certificates::Authority;
@@ -13,7 +10,9 @@ use testbed::poll;
 use testbed::ports;
 use testbed::tls_receiver::{Answer, TlsReceiver};
 
-use crate::harness::{PATIENCE, StoreKind, World, tokens};
+use crate::attacks::Figures;
+use crate::events::events;
+use crate::harness::{PATIENCE, Served, StoreKind, World, tokens};
 use crate::ledger::sign_out;
 
 /// The person signs out while the app is away, and claviger is killed: the next process tells the app, once it is back, with a
@@ -74,7 +73,7 @@ async fn rule_73_a_kill_loses_no_notice() {
     assert!(receiver.waiting().is_none());
 }
 
-/// An app that refuses the token was asked once, and its owner learns of it by an Event, which does not say what answered.
+/// An app that refuses the token is given up at once. Its owner learns of that by an Event, which does not say what answered.
 #[tokio::test]
 async fn rule_85_an_app_that_cannot_be_told_is_an_event() {
     let world = World::shared();
@@ -96,10 +95,9 @@ async fn rule_85_an_app_that_cannot_be_told_is_an_event() {
     let browser = Browser::new().unwrap();
     tokens(&app, &browser).await;
     assert!(sign_out(&app, &browser).await);
-    let api: Api<Event> = Api::namespaced(world.admin(), &served.namespace);
     let event = poll::until("an Event", PATIENCE, async || {
-        let events = api.list(&ListParams::default()).await.unwrap().items;
-        Ok(events
+        Ok(events(world, &served)
+            .await
             .into_iter()
             .find(|event| event.reason.as_deref() == Some("BackchannelLogoutFailed")))
     })
@@ -116,6 +114,15 @@ async fn rule_85_an_app_that_cannot_be_told_is_an_event() {
     assert!(receiver.waiting().is_none());
 }
 
+async fn until_so_many_wait(served: &Served, expected: u64) {
+    poll::until("the notices that wait to be counted", PATIENCE, async || {
+        let waiting = Figures::of(served).await.count("claviger_logout_notices_waiting");
+        Ok((waiting == Some(expected)).then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
 /// What apps have not heard yet is a figure for whoever runs claviger.
 #[tokio::test]
 async fn what_waits_is_counted() {
@@ -127,30 +134,9 @@ async fn what_waits_is_counted() {
             json!({ "backchannelLogoutUri": "https://127.0.0.1:9/logout" }),
         )
         .await;
-    let waiting = async || -> Option<u64> {
-        let metrics = reqwest::get(served.claviger.admin_url("/metrics")).await.unwrap();
-        let text = metrics.text().await.unwrap();
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("claviger_logout_notices_waiting "))?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it counts"
-        )]
-        Some(line.parse::<f64>().unwrap() as u64)
-    };
-    poll::until("the first count", PATIENCE, async || {
-        Ok((waiting().await == Some(0)).then_some(()))
-    })
-    .await
-    .unwrap();
+    until_so_many_wait(&served, 0).await;
     let browser = Browser::new().unwrap();
     tokens(&app, &browser).await;
     assert!(sign_out(&app, &browser).await);
-    poll::until("the notice to be counted", PATIENCE, async || {
-        Ok((waiting().await == Some(1)).then_some(()))
-    })
-    .await
-    .unwrap();
+    until_so_many_wait(&served, 1).await;
 }

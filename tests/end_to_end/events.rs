@@ -15,7 +15,7 @@ use crate::harness::{PATIENCE, Served, StoreKind, World};
 
 const HOSTILE: usize = 2000;
 
-async fn events(world: &World, served: &Served) -> Vec<Event> {
+pub(crate) async fn events(world: &World, served: &Served) -> Vec<Event> {
     let api: Api<Event> = Api::namespaced(world.admin(), &served.namespace);
     api.list(&ListParams::default()).await.unwrap().items
 }

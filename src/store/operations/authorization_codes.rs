@@ -98,10 +98,7 @@ pub(in crate::store) fn redeem(
     }
     // Offline or not: whoever signs out before an app has finished its sign-in is not signed in there afterwards, by a session
     // of which nobody would ever tell the app that it ended.
-    if sessions::live(transaction, now, &grant.session)?.is_none() {
-        return Ok(RedeemCode::Refused);
-    }
-    let Some(redeemed) = grants::if_allowed(transaction, now, grant)? else {
+    let Some(redeemed) = grants::if_allowed_in_session(transaction, now, grant)? else {
         return Ok(RedeemCode::Refused);
     };
     let grant = &redeemed.grant;

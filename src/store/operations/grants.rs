@@ -49,6 +49,25 @@ pub(in crate::store) fn if_allowed(
     now: Timestamp,
     grant: GrantRecord,
 ) -> Result<Option<Redeemed>, StoreError> {
+    let in_session = !grant.offline;
+    if_alive(view, now, grant, in_session)
+}
+
+/// As [`if_allowed`], with its session also where it is offline.
+pub(in crate::store) fn if_allowed_in_session(
+    view: &dyn Read,
+    now: Timestamp,
+    grant: GrantRecord,
+) -> Result<Option<Redeemed>, StoreError> {
+    if_alive(view, now, grant, true)
+}
+
+fn if_alive(
+    view: &dyn Read,
+    now: Timestamp,
+    grant: GrantRecord,
+    in_session: bool,
+) -> Result<Option<Redeemed>, StoreError> {
     if grant.revoked_at.is_some() || grant.expires_at <= now {
         return Ok(None);
     }
@@ -56,7 +75,7 @@ pub(in crate::store) fn if_allowed(
     let Some(client) = client.filter(ClientRecord::is_live) else {
         return Ok(None);
     };
-    if !grant.offline {
+    if in_session {
         let session = sessions::live(view, now, &grant.session)?;
         if session.is_none_or(|session| session.user_uid != grant.user_uid) {
             return Ok(None);
